@@ -1,0 +1,1 @@
+"""Every contract that two parties share."""

@@ -1,0 +1,123 @@
+-- Who is who, evidence and transcripts, in the schema of its version. Keys are 128-bit hashes as uuid (services/core/keys.py).
+
+-- One row for each IFI ever named as an actor or in a link. A mailbox and its SHA-1 are one IFI.
+create table ifi (
+    tenant_id int not null,
+    key uuid not null,              -- keyed hash of tenant and identity; also the learner id of someone who has only this IFI
+    identity text not null,         -- canonical identity; the least of a set names the learner
+    agent text not null,            -- JSON of the xAPI agent with this IFI alone (an mbox once one was seen, else its sha1sum)
+    has_mbox boolean not null,
+    learner uuid not null,
+    name text,
+    name_seq bigint not null default -1,
+    folded text not null,           -- name and identifiers, without case and accents, for `q`
+    grams int[] not null,           -- trigrams of `folded`
+    primary key (tenant_id, key)
+);
+create index ifi_learner on ifi (tenant_id, learner);
+create index ifi_grams on ifi using gin (grams);
+
+-- The lock of a learner's transcript, and the learner's existence.
+create table learner (
+    tenant_id int not null,
+    id uuid not null,
+    primary key (tenant_id, id)
+);
+
+create table link (
+    tenant_id int not null,
+    id uuid not null,
+    a uuid,                         -- IFI keys; null while only the unlink is here
+    b uuid,
+    agents jsonb,
+    reason text,
+    by jsonb,
+    linked bigint,                  -- seq of the link record
+    unlinked bigint,                -- least seq of an unlink record
+    primary key (tenant_id, id)
+);
+create index link_a on link (tenant_id, a);
+create index link_b on link (tenant_id, b);
+
+-- One row for each statement id: the rendezvous of its copies, its voids and the assurances of others.
+create table evidence (
+    tenant_id int not null,
+    statement_id uuid not null,
+    seq bigint not null,            -- NO_SEQ for a phantom
+    fp bytea,
+    ifi uuid,                       -- null: nobody's (no IFI, a placeholder, no activity, a phantom)
+    activity uuid,
+    at bigint,                      -- event time: min(timestamp, stored)
+    authority bigint,
+    voiding uuid,
+    voided bigint,
+    assured smallint,               -- the level others' trusted assurances give it; null: none
+    facts bytea,                    -- services/core/evidence.py
+    primary key (tenant_id, statement_id)
+);
+create index evidence_fold on evidence (tenant_id, ifi, activity, at, seq) where ifi is not null;
+
+create table void (
+    tenant_id int not null,
+    target uuid not null,
+    voiding uuid not null,
+    seq bigint not null,
+    authority bigint not null,
+    trusted boolean not null,
+    primary key (tenant_id, target, voiding)
+);
+create index void_voiding on void (tenant_id, voiding);
+
+-- A trusted statement that vouches for another one.
+create table assurance (
+    tenant_id int not null,
+    target uuid not null,
+    assuring uuid not null,
+    seq bigint not null,
+    level smallint not null,
+    primary key (tenant_id, target, assuring)
+);
+create index assurance_assuring on assurance (tenant_id, assuring);
+
+create table activity (
+    tenant_id int not null,
+    key uuid not null,
+    iri text not null,
+    name text,
+    type text,
+    seq bigint not null default -1, -- of the statement that named it last
+    primary key (tenant_id, key)
+);
+
+-- Summaries of blocks of at most 256 evidence rows, in event order, of (IFI, activity) pairs that outgrew one block. A cache of `evidence`: its
+-- boundaries depend on the order of arrival, so it is not part of the projection's checksum.
+create table block (
+    tenant_id int not null,
+    ifi uuid not null,
+    activity uuid not null,
+    at bigint not null,             -- where it begins: (at, seq)
+    seq bigint not null,
+    n int not null,                 -- evidence rows in it, voided ones included
+    summary bytea not null,
+    primary key (tenant_id, ifi, activity, at, seq)
+);
+
+-- One line of a transcript, folded.
+create table entry (
+    tenant_id int not null,
+    learner uuid not null,
+    activity uuid not null,
+    status text not null,
+    first_at bigint not null,
+    line bytea not null,            -- services/core/transcript.py: Line
+    primary key (tenant_id, learner, activity)
+);
+
+create table course (
+    tenant_id int not null,
+    activity uuid not null,
+    seq bigint not null,            -- every description is kept: known_at chooses
+    iri text not null,
+    body bytea not null,            -- JSON
+    primary key (tenant_id, activity, seq)
+);

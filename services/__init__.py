@@ -1,0 +1,1 @@
+"""Testamur: an event-sourced learner record store."""

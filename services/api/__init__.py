@@ -1,0 +1,1 @@
+"""xAPI reads and the domain API."""

@@ -1,0 +1,1 @@
+"""What all services agree on: pure code, no socket, no clock, no randomness."""

@@ -1,0 +1,49 @@
+"""Instants as integers, and `seq`, the one order of all statements.
+
+An instant is microseconds since 2020-01-01T00:00:00Z (negative before); `seq` is the instant a statement was stored << 8 | its partition.
+"""
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+MAX_PARTITIONS = 256
+NO_SEQ = 2**63 - 1
+"""The `seq` of a phantom row: above every real one, so that whatever arrives stands."""
+
+
+def micros(moment: datetime) -> int:
+    """Return the instant of an aware datetime."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def moment(instant: int) -> datetime:
+    """Return the aware UTC datetime of an instant."""
+    return EPOCH + timedelta(microseconds=instant)
+
+
+def rfc3339(instant: int) -> str:
+    """Return an instant as RFC 3339 in UTC, always with six fractional digits."""
+    return moment(instant).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if instant >= _YEAR_1000 else moment(instant).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def seq_of(stored: int, partition: int) -> int:
+    """Return the place of a statement stored at `stored` in the one order of all statements."""
+    return stored << 8 | partition
+
+
+def stored_of(seq: int) -> int:
+    """Return the instant at which the statement with this `seq` was stored."""
+    return seq >> 8
+
+
+def partition_of_seq(seq: int) -> int:
+    """Return the partition that holds the statement with this `seq`."""
+    return seq & 0xFF
+
+
+def greatest_seq(stored: int) -> int:
+    """Return the greatest `seq` of anything stored at or before `stored`."""
+    return stored << 8 | 0xFF
+
+
+_YEAR_1000 = micros(datetime(1000, 1, 1, tzinfo=UTC))

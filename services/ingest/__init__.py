@@ -1,0 +1,1 @@
+"""Clients' statements in: check, look up, append, answer what stands."""
