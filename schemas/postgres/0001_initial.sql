@@ -35,7 +35,8 @@ create table log_record (
     value bytea not null,
     primary key (partition, "offset")
 );
-alter table log_record alter column value set storage external;
+alter table log_record alter column value set storage external;  -- never compressed, so never slow
+alter table log_record set (toast_tuple_target = 4080);           -- a record of one statement stays in its row: half the writes
 
 -- The uuid of the log, whichever implementation keeps it: made once, the first to arrive wins.
 create table log_identity (

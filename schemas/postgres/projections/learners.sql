@@ -1,6 +1,6 @@
 -- Who is who, evidence and transcripts, in the schema of its version. Keys are 128-bit hashes as uuid (services/core/keys.py).
 
--- One row for each IFI ever named as an actor or in a link. A mailbox and its SHA-1 are one IFI.
+-- One row for each IFI ever named as an actor or in a link, by copies that fell too.
 create table ifi (
     tenant_id int not null,
     key uuid not null,              -- keyed hash of tenant and identity; also the learner id of someone who has only this IFI
@@ -8,12 +8,12 @@ create table ifi (
     agent text not null,            -- JSON of the xAPI agent with this IFI alone (an mbox once one was seen, else its sha1sum)
     has_mbox boolean not null,
     learner uuid not null,
-    name text,
+    name text,                      -- of the statement with the greatest seq that gave one
     name_seq bigint not null default -1,
-    folded text not null,           -- name and identifiers, without case and accents, for `q`
+    folded text not null,           -- name and identifiers, without case and accents, for `q` (services/core/search_text.py)
     grams int[] not null,           -- trigrams of `folded`
     primary key (tenant_id, key)
-);
+) with (fillfactor = 80);
 create index ifi_learner on ifi (tenant_id, learner);
 create index ifi_grams on ifi using gin (grams);
 
@@ -27,12 +27,12 @@ create table learner (
 create table link (
     tenant_id int not null,
     id uuid not null,
-    a uuid,                         -- IFI keys; null while only the unlink is here
+    a uuid,                         -- IFI keys; null while only the unlink is here, or for a placeholder
     b uuid,
     agents jsonb,
     reason text,
     by jsonb,
-    linked bigint,                  -- seq of the link record
+    linked bigint,                  -- least seq of a link record
     unlinked bigint,                -- least seq of an unlink record
     primary key (tenant_id, id)
 );
@@ -44,19 +44,20 @@ create table evidence (
     tenant_id int not null,
     statement_id uuid not null,
     seq bigint not null,            -- NO_SEQ for a phantom
-    fp bytea,
     ifi uuid,                       -- null: nobody's (no IFI, a placeholder, no activity, a phantom)
     activity uuid,
     at bigint,                      -- event time: min(timestamp, stored)
     authority bigint,
-    voiding uuid,
-    voided bigint,
-    assured smallint,               -- the level others' trusted assurances give it; null: none
-    facts bytea,                    -- services/core/evidence.py
+    voiding uuid,                   -- the target, when it is a voiding statement: such a one cannot be voided
+    voided bigint,                  -- least seq of a void in force
+    assured smallint,               -- the greatest level that others' trusted, standing assurances give it; null: none
+    class smallint,                 -- services/core/evidence.py: REGISTERED …
+    facts bytea,                    -- services/core/evidence.py: Facts
     primary key (tenant_id, statement_id)
 );
 create index evidence_fold on evidence (tenant_id, ifi, activity, at, seq) where ifi is not null;
 
+-- One row for each voiding statement that stands, whoever sent it; only the target says which are in force.
 create table void (
     tenant_id int not null,
     target uuid not null,
@@ -68,7 +69,7 @@ create table void (
 );
 create index void_voiding on void (tenant_id, voiding);
 
--- A trusted statement that vouches for another one.
+-- A trusted statement that vouches for another one; it counts while it stands itself.
 create table assurance (
     tenant_id int not null,
     target uuid not null,
@@ -84,10 +85,11 @@ create table activity (
     key uuid not null,
     iri text not null,
     name text,
+    name_seq bigint not null default -1, -- of the statement that named it last
     type text,
-    seq bigint not null default -1, -- of the statement that named it last
+    type_seq bigint not null default -1, -- of the statement that typed it last
     primary key (tenant_id, key)
-);
+) with (fillfactor = 80);
 
 -- Summaries of blocks of at most 256 evidence rows, in event order, of (IFI, activity) pairs that outgrew one block. A cache of `evidence`: its
 -- boundaries depend on the order of arrival, so it is not part of the projection's checksum.
@@ -95,10 +97,10 @@ create table block (
     tenant_id int not null,
     ifi uuid not null,
     activity uuid not null,
-    at bigint not null,             -- where it begins: (at, seq)
+    at bigint not null,             -- where it begins: (at, seq); it ends where the next one begins
     seq bigint not null,
     n int not null,                 -- evidence rows in it, voided ones included
-    summary bytea not null,
+    summary bytea not null,         -- services/core/transcript.py: Summary of those that stand
     primary key (tenant_id, ifi, activity, at, seq)
 );
 

@@ -22,6 +22,7 @@ create index statement_actor on statement (tenant_id, actor, seq) where actor is
 create index statement_verb on statement (tenant_id, verb, seq) where verb is not null;
 create index statement_activity on statement (tenant_id, activity, seq) where activity is not null;
 create index statement_registration on statement (tenant_id, registration, seq) where registration is not null;
+create index statement_authority on statement (tenant_id, authority, seq) where authority is not null; -- statements/read/mine, a default scope
 
 -- Agents other than the actor's own IFI that the `agent` filter matches: the object, and the members of groups in either place.
 create table statement_agent (
@@ -49,6 +50,7 @@ create table authority (
     tenant_id int not null,
     key bigint not null,
     agent bytea not null,           -- JSON, as spliced into statements
+    seq bigint not null,            -- of the first statement with it: two credentials may describe one authority in different words
     primary key (tenant_id, key)
 );
 

@@ -1,0 +1,187 @@
+"""What /v1 answers and takes, as the Contract gives it: the source of the OpenAPI description.
+
+Answers are made of bytes; tests hold them against these models.
+"""
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Agent = dict[str, Any]
+Status = Literal["registered", "attempted", "completed", "failed", "passed", "withdrawn"]
+Assurance = Literal["none", "asserted", "verified", "proctored"]
+
+
+class _Answer(BaseModel):
+    """Nothing is given that the Contract does not name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Annotated[str, Field(description="A stable URI of the kind of problem.")]
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="A sentence for people.")]
+    pointer: Annotated[str | None, Field(description="JSON pointer into the request, where it applies.")] = None
+
+
+class LearnerListed(_Answer):
+    """A learner in a list."""
+
+    id: UUID
+    agents: list[Agent]
+    name: str | None
+
+
+class Learners(_Answer):
+    """A page of learners."""
+
+    learners: list[LearnerListed]
+    next: str | None
+
+
+class Link(_Answer):
+    """Two agents are one learner, and why. `at` is when it was stored; null while it is not folded yet."""
+
+    id: UUID
+    agents: list[Agent]
+    reason: str
+    by: Agent
+    at: datetime | None
+
+
+class Learner(_Answer):
+    """A learner: all the identifiers, and the links that join them."""
+
+    id: UUID
+    agents: list[Agent]
+    name: str | None
+    links: list[Link]
+    incomplete: Annotated[bool, Field(description="A statement of this learner could not be folded; answers leave it out.")]
+
+
+class Activity(_Answer):
+    """What a transcript's line is about."""
+
+    id: str
+    name: str | None
+    type: str | None
+
+
+class Score(_Answer):
+    """Scaled scores."""
+
+    best: float | None
+    last: float | None
+
+
+class Entry(_Answer):
+    """One line of a transcript."""
+
+    activity: Activity
+    status: Status
+    success: bool | None
+    grade: str | None
+    credits: float
+    hours: float
+    attempts: int
+    score: Score
+    duration: Annotated[str | None, Field(description="ISO 8601.")]
+    first: datetime
+    last: datetime
+    identity: Assurance
+    issuers: Annotated[list[str], Field(description="The authorities behind the statements that decide, by their identifiers.")]
+    statements: Annotated[list[UUID], Field(max_length=100, description="The statements that decide.")]
+    evidence: Annotated[int, Field(description="How many statements there are behind it in all.")]
+
+
+class Transcript(_Answer):
+    """A page of a learner's transcript; `as_of` and `known_at` as asked, null for now."""
+
+    learner: UUID
+    as_of: datetime | None
+    known_at: datetime | None
+    incomplete: bool
+    entries: list[Entry]
+    next: str | None
+
+
+class EvidenceListed(_Answer):
+    """The facts of one statement."""
+
+    statement: UUID
+    stored: datetime
+    time: Annotated[datetime, Field(description="When it happened: timestamp, or stored if that is earlier.")]
+    activity: str
+    verb: str
+    score: Annotated[float | None, Field(description="Scaled.")]
+    success: bool | None
+    completion: bool | None
+    duration: str | None
+    identity: Assurance
+    authority: str
+    voided: bool
+
+
+class Evidence(_Answer):
+    """A page of a learner's evidence, in the order of event time."""
+
+    evidence: list[EvidenceListed]
+    next: str | None
+
+
+class Grade(BaseModel):
+    """A grade and the scaled score it begins at."""
+
+    grade: str
+    from_: Annotated[float, Field(alias="from")]
+
+
+class Part(BaseModel):
+    """A part of a course and what it weighs."""
+
+    id: str
+    type: str | None = None
+    weight: float | None = None
+
+
+class Course(BaseModel):
+    """A course as described. Other members are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: Annotated[str, Field(description="The IRI of its activity.")]
+    name: str | dict[str, str] | None = None
+    credits: Annotated[float | None, Field(ge=0)] = None
+    scale: list[Grade] | None = None
+    parts: list[Part] | None = None
+
+
+class CoursesToDescribe(BaseModel):
+    """The body of PUT /v1/courses."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    courses: list[Course]
+
+
+class Courses(_Answer):
+    """A page of courses, each by its latest description."""
+
+    courses: list[Course]
+    next: str | None
+
+
+class LinkToMake(BaseModel):
+    """The body of POST /v1/identity/links."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    agents: Annotated[list[Agent], Field(min_length=2, max_length=2)]
+    reason: str = ""

@@ -1,0 +1,45 @@
+-- The migrator's bookkeeping.
+
+-- name: lock
+-- Wait until nobody else migrates this database.
+select pg_advisory_lock($1);
+
+-- name: bookkeeping
+-- Make the schema and the list of migrations.
+do $$ begin
+    if to_regclass('testamur.schema_version') is null then
+        create schema if not exists testamur;
+        create table testamur.schema_version (version int primary key, name text not null, applied_at timestamptz not null default now());
+    end if;
+end $$;
+
+-- name: version
+-- The last migration applied.
+select coalesce(max(version), 0) from testamur.schema_version;
+
+-- name: record
+-- Remember a migration.
+insert into testamur.schema_version (version, name) values ($1, $2);
+
+-- name: search_path
+-- Set where unqualified names are, until the end of the transaction, and return where they were.
+with before as materialized (select current_setting('search_path') as path)
+select path from before where set_config('search_path', $1, true) is not null;
+
+-- name: has_versions
+-- Whether a projection has any version.
+select exists (select from testamur.projection where name = $1);
+
+-- name: add_version
+-- Remember a version of a projection.
+insert into testamur.projection (name, version, state) values ($1, $2, 'building');
+
+-- name: activate
+-- Make a version the active one.
+update testamur.projection set state = 'active' where name = $1 and version = $2;
+
+-- name: ensure_cursors
+-- A cursor for each partition of the log.
+insert into testamur.projection_cursor (name, version, partition, log_id)
+select $1, $2, partition, $3 from generate_series(0, $4::int - 1) partition
+on conflict do nothing;

@@ -1,0 +1,1 @@
+"""Tests of Testamur: rules, each under a name that is its sentence."""

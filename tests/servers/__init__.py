@@ -1,0 +1,1 @@
+"""Real servers for tests: started once for each session, or taken from the environment."""
