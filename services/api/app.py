@@ -1,0 +1,26 @@
+"""The query API: xAPI reads, /v1, and what operators ask, as one application on the state of its process."""
+from fastapi import FastAPI
+
+from services.api import about, courses, docs, errors, evidence, identity, learners, operations, statements, transcripts
+from services.api.context import Api
+from services.api.middleware import Around
+from services.runtime.state import State
+
+_DESCRIPTION = (
+    "A learner record store: xAPI statements in, and what a learner has demonstrated out, with the statements behind it. "
+    "Every path but health and /xapi/about takes HTTP Basic authentication with an API key. HEAD works wherever GET does. Errors are problem JSON."
+)
+
+
+def create_api(state: State) -> FastAPI:
+    """Return the application. It opens and closes nothing: `state` is its caller's."""
+    app = FastAPI(title="Testamur", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    api = Api(state)
+    for router in (
+        statements.router(api), about.router(), learners.router(api), transcripts.router(api), evidence.router(api), identity.router(api), courses.router(api),
+        operations.router(api), docs.router(app),
+    ):
+        app.include_router(router)
+    errors.install(app, state)
+    app.add_middleware(Around)
+    return app

@@ -1,0 +1,72 @@
+"""PUT and GET of /v1/courses: what a course is called, what it is worth and how it is graded. Each description is a record of its own."""
+from pathlib import Path
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from schemas.api import Courses, CoursesToDescribe
+from services.api import learners, parameters, writes
+from services.api.context import Api, answers, documented, json_answer, no_content, read_params
+from services.api.parameters import LIMIT, Parameter
+from services.api.pieces import Pieces
+from services.core import syntax
+from services.core.errors import BadRequest
+
+PATH = "/v1/courses"
+PARAMETERS = (LIMIT, Parameter("after", "Where the page before ended: an opaque text from `next`."))
+_SQL = Pieces(Path(__file__).with_suffix(".sql"), Path(learners.__file__).with_suffix(".sql"))
+
+
+class CourseDescriptions:
+    """Describes courses and lists them."""
+
+    def __init__(self, api: Api) -> None:
+        """`api` gives the log and the pool."""
+        self._api = api
+
+    async def describe(self, request: Request) -> Response:
+        """Describe courses; what is not named stays as it was."""
+        caller = await self._api.caller(request, "lrs:manage")
+        read_params(request, ())
+        courses = (await writes.read_json(self._api, request, CoursesToDescribe))["courses"]
+        named: set[str] = set()
+        for number, course in enumerate(courses):
+            pointer = f"/courses/{number}/id"
+            if not syntax.is_iri(course["id"]):
+                raise BadRequest("A course's id is the IRI of its activity.", pointer=pointer)
+            if course["id"] in named:
+                raise BadRequest("This course is described twice.", pointer=pointer)
+            named.add(course["id"])
+        if not courses:
+            return no_content({"LRS-Outcome": "stored"})
+        records = [writes.record(self._api, caller, course["id"], "course.described", {"course": course}) for course in courses]
+        return no_content(await self._api.written(request, await writes.append(self._api, records)))
+
+    async def list(self, request: Request) -> Response:
+        """Give courses, each by its latest description."""
+        caller = await self._api.caller(request, "lrs:read")
+        params = read_params(request, PARAMETERS)
+        limit = parameters.limit(params, 100)
+        place = self._api.cursors.place("after", caller, PATH, params)
+        await self._api.until_folded(request)
+        floor = self._api.learners_through
+        sql = _SQL.compose("courses")
+        after = UUID(str(place[0])) if place else learners.NOBODY
+        rows = await self._api.pool.fetch(sql.text, *sql.args({"tenant": caller.tenant_id, "after": after, "limit": limit + 1}))
+        through = self._api.check_folded(floor, rows[0]["through"])
+        found = sorted((row for row in rows if row["activity"] is not None), key=lambda row: row["activity"])
+        following = self._api.cursors.url("after", caller, PATH, params, (str(found[limit - 1]["activity"]),)) if len(found) > limit else None
+        return json_answer({"courses": [orjson.Fragment(row["body"]) for row in found[:limit]], "next": following}, through=through)
+
+
+def router(api: Api) -> APIRouter:
+    """Return the routes of this file."""
+    routes, courses = APIRouter(tags=["courses"]), CourseDescriptions(api)
+    routes.add_api_route(
+        PATH, courses.describe, methods=["PUT"], status_code=204, summary="Describe courses", operation_id="putCourses", response_class=Response,
+        openapi_extra=documented(body=CoursesToDescribe), responses=answers())
+    routes.add_api_route(
+        PATH, courses.list, methods=["GET"], summary="Courses", operation_id="getCourses", response_class=Response,
+        openapi_extra=documented(PARAMETERS), responses=answers(Courses, "A page of courses."))
+    return routes

@@ -1,0 +1,41 @@
+"""/docs: the description of the API as OpenAPI, and a plain page made of it. Nothing is fetched from anywhere else."""
+from html import escape
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+
+from services.api.context import json_answer
+
+_STYLE = "body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}code{background:#8882;padding:.1em .3em}dd{margin:0 0 1rem 1.5rem}"
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def page(described: dict[str, Any]) -> str:
+    """Return the page of an OpenAPI description."""
+    items = []
+    for path, operations in sorted(described["paths"].items()):
+        for method, operation in operations.items():
+            parameters = "".join(
+                f"<li><code>{escape(each['name'])}</code> {escape(each.get('description', ''))}</li>" for each in operation.get("parameters", ()))
+            items.append(
+                f"<dt><code>{method.upper()} {escape(path)}</code> {escape(operation.get('summary', ''))}</dt>"
+                f"<dd>{escape(operation.get('description', ''))}<ul>{parameters}</ul></dd>")
+    title = escape(described["info"]["title"])
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>'
+        f'<p>{escape(described["info"]["description"])}</p><p>As <a href="/docs/openapi.json">OpenAPI</a>.</p><dl>{"".join(items)}</dl></html>')
+
+
+def router(app: FastAPI) -> APIRouter:
+    """Return the routes that describe `app`."""
+    routes = APIRouter()
+
+    async def openapi(_: Request) -> Response:
+        return json_answer(app.openapi())
+
+    async def html(_: Request) -> Response:
+        return Response(page(app.openapi()), headers={"Content-Security-Policy": _POLICY}, media_type="text/html")
+
+    routes.add_api_route("/docs/openapi.json", openapi, methods=["GET"], include_in_schema=False)
+    routes.add_api_route("/docs", html, methods=["GET"], include_in_schema=False)
+    return routes

@@ -1,0 +1,77 @@
+"""Whatever goes wrong becomes problem JSON, with the headers its path owes: a version on all of /xapi, Consistent-Through on all of its statements."""
+import contextlib
+
+import asyncpg
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from services.core.errors import BadRequest, LrsError, NotFound, Unauthenticated, Unavailable
+from services.runtime import http
+from services.runtime.postgres import transient
+from services.runtime.state import State
+from services.runtime.telemetry import AUTH_FAILURES
+
+_log = structlog.get_logger(__name__)
+STATEMENTS = "/xapi/statements"
+_AWAY = "The store cannot be read right now; repeat the request a little later."
+
+
+class MethodNotAllowed(LrsError):
+    """This path does not know this method."""
+
+    status = 405
+    type = "method-not-allowed"
+
+
+def install(app: FastAPI, state: State) -> None:
+    """Let `app` answer every error as a problem."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        problem = as_lrs_error(error)
+        if problem is not error and not isinstance(error, HTTPException) and request.method not in ("GET", "HEAD"):
+            problem.outcome = "unknown"  # it may have gone wrong after the record was appended
+        if request.scope["path"].startswith(STATEMENTS) and problem.status in (400, 404):
+            with contextlib.suppress(LrsError):  # what is refused for what it asks tells how far the store is now, not a second ago
+                await state.visibility.fresh()
+        return problem_answer(state, request, problem)
+
+    for kind in (LrsError, HTTPException, RequestValidationError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, Exception):
+        app.add_exception_handler(kind, answer)
+
+
+def as_lrs_error(error: Exception) -> LrsError:
+    """Return the error as one of ours; what we did not foresee is logged and tells the client nothing."""
+    if isinstance(error, LrsError):
+        return error
+    if isinstance(error, HTTPException):
+        if error.status_code == 405:
+            return MethodNotAllowed(allowed=(error.headers or {}).get("Allow", ""))
+        return NotFound("There is nothing at this path.") if error.status_code == 404 else BadRequest(str(error.detail))
+    if isinstance(error, RequestValidationError):
+        return BadRequest("The request cannot be understood.")
+    if transient(error):
+        _log.warning("postgres is away or slow", error=repr(error))
+        return Unavailable(_AWAY)
+    _log.error("request failed", exc_info=error)
+    return LrsError()
+
+
+def problem_answer(state: State, request: Request, error: LrsError) -> Response:
+    """Return the answer for an error."""
+    headers = http.problem_headers(error)
+    content_type = headers.pop("Content-Type")
+    path: str = request.scope["path"]
+    if isinstance(error, Unauthenticated):
+        AUTH_FAILURES.labels("wrong" if "authorization" in request.headers else "missing").inc()
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = str(error.members.get("allowed", ""))
+    if path.startswith("/xapi"):
+        spoken = state.keys.spoken_version(request.headers.get("authorization"))
+        headers[http.VERSION_HEADER] = http.answered_version(request.headers.get(http.VERSION_HEADER), spoken)
+    if path.startswith(STATEMENTS):
+        headers[http.THROUGH_HEADER] = state.visibility.header.decode()
+    if request.method not in ("GET", "HEAD"):
+        headers["LRS-Outcome"] = error.outcome
+    return Response(http.problem(error), error.status, headers, media_type=content_type)

@@ -1,0 +1,26 @@
+-- How the whole system stands, over all tenants.
+
+-- name: cursors
+-- Every partition of every active projection: where it stands, and whether a worker holds it.
+select p.name, p.version, c.partition, c.position, c.last_stored, c.halted, c.lease_until > clock_timestamp() as owned, consistent_through() as through
+from projection p
+left join projection_cursor c on c.name = p.name and c.version = p.version
+where p.state = 'active'
+order by p.name, c.partition
+
+-- name: counts
+-- How much there is. A learner counts who has evidence or a link in force.
+select
+    (select count(*) from statement s where s.raw is not null) as statements,
+    (
+        select count(distinct (m.tenant_id, m.learner))
+        from ifi m
+        where exists (select from evidence e where e.tenant_id = m.tenant_id and e.ifi = m.key)
+            or exists (select from link l where l.tenant_id = m.tenant_id and l.a = m.key and l.linked is not null and l.unlinked is null)
+            or exists (select from link l where l.tenant_id = m.tenant_id and l.b = m.key and l.linked is not null and l.unlinked is null)
+    ) as learners,
+    (select count(*) from conflict) as conflicts
+
+-- name: dead_letters
+-- Statements set aside by the active versions.
+select count(*) from dead_letter d join projection p on p.name = d.name and p.version = d.version and p.state = 'active'

@@ -1,0 +1,71 @@
+"""Domain writes: a JSON body checked against its model, and a record appended for what it says. Every domain write is a record of the log."""
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from schemas.envelope import Kind
+from services.api.context import Api
+from services.core import envelope
+from services.core.errors import BadRequest
+from services.core.json_slices import load
+from services.core.keys import partition_of
+from services.core.timeline import rfc3339
+from services.runtime import http
+from services.runtime.auth import Caller
+from services.runtime.log import NewRecord, Position
+
+_BODY_S = 30.0
+
+
+async def read_json(api: Api, request: Request, model: type[BaseModel]) -> dict[str, Any]:
+    """Return the body, one JSON object that the model allows, as it was sent. Raises BadRequest with a pointer into it, or TooLarge."""
+    content_type = request.headers.get("content-type", http.JSON_TYPE).partition(";")[0].strip().lower()
+    if content_type != http.JSON_TYPE:
+        raise BadRequest("The body is JSON: send it with Content-Type application/json.")
+    settings = api.state.settings
+    declared = request.headers.get("content-length")
+    body = await http.read_body(_receive(request), None if declared is None else declared.encode(), limit=settings.max_body_bytes, deadline_s=_BODY_S)
+    parsed = load(body, max_depth=settings.max_depth)
+    if not isinstance(parsed, dict):
+        raise BadRequest("The body is a JSON object.", pointer="")
+    try:
+        model.model_validate(parsed, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise BadRequest(f"{first['msg']}.", pointer="".join(f"/{_escaped(str(part))}" for part in first["loc"])) from error
+    return parsed
+
+
+def record(api: Api, caller: Caller, identity: str, kind: Kind, body: dict[str, Any]) -> NewRecord:
+    """Return the record of what `caller` says; `identity` is the text that decides its partition."""
+    key = api.state.hashes.partition_key(caller.tenant, identity)
+    value = envelope.encode(
+        kind, body=body, batch=api.state.new_id(), tenant=caller.tenant, authority=caller.authority, credential=caller.key, scopes=sorted(caller.scopes),
+        received=rfc3339(api.state.now()))
+    return NewRecord(partition_of(key, api.state.log.partitions), key, value)
+
+
+async def append(api: Api, records: Sequence[NewRecord]) -> list[Position]:
+    """Append records and return where they are. Raises Overloaded when too much is unfolded, LogUnavailable, TooLarge."""
+    for partition in {each.partition for each in records}:
+        api.state.visibility.check_room(partition)
+    positions = await api.state.log.append(records)
+    for each, position in zip(records, positions, strict=True):
+        api.state.visibility.backlog.note(position, len(each.value))
+    return positions
+
+
+def _receive(request: Request) -> http.Receive:
+    """Return the request's body as ASGI messages."""
+
+    async def receive() -> dict[str, Any]:
+        return dict(await request.receive())
+
+    return receive
+
+
+def _escaped(part: str) -> str:
+    """Return one step of a JSON pointer (RFC 6901)."""
+    return part.replace("~", "~0").replace("/", "~1")

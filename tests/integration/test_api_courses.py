@@ -1,0 +1,92 @@
+"""Course descriptions: put, listed, kept with members of their own, and at work in transcripts."""
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from schemas.api import Courses
+from tests.integration.api_service import Service, Tenant, api_service
+from tests.servers.in_process import statement
+from tests.servers.postgres import PostgresServer
+
+COURSES = "/v1/courses"
+ALGEBRA = {"id": "https://courses.example.org/algebra", "name": "Algebra", "credits": 7.5, "scale": [{"grade": "A", "from": 0.9}, {"grade": "E", "from": 0.5}]}
+
+
+@pytest_asyncio.fixture(scope="module")
+async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    async with api_service(postgres, tmp_path_factory.mktemp("api")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def tenant(service: Service) -> Tenant:
+    return await service.tenant()
+
+
+async def put(tenant: Tenant, *courses: dict[str, Any]) -> str:
+    answer = await tenant.client.put(COURSES, json={"courses": courses})
+    assert (answer.status_code, answer.content, answer.headers["LRS-Outcome"]) == (204, b"", "stored"), answer.text
+    return answer.headers["LRS-Position"]
+
+
+async def test_courses_are_listed_as_described_with_all_their_members(tenant: Tenant) -> None:
+    parts = [{"id": "https://courses.example.org/part", "type": "exam", "weight": 0.5}]
+    odd = {"id": "https://courses.example.org/ünï", "faculty": {"name": "Arts"}, "parts": parts}
+    await put(tenant, ALGEBRA, odd)
+    await put(tenant, {**ALGEBRA, "name": "Algebra I"})
+
+    page = await tenant.get(COURSES)
+
+    Courses.model_validate(page)
+    assert sorted(page["courses"], key=lambda course: course["id"]) == [{**ALGEBRA, "name": "Algebra I"}, odd]
+
+
+async def test_courses_page_to_the_end(tenant: Tenant) -> None:
+    await put(tenant, *({"id": f"https://courses.example.org/{number}"} for number in range(7)))
+    seen, page = [], await tenant.get(COURSES, limit=3)
+    while True:
+        seen += [course["id"] for course in page["courses"]]
+        if page["next"] is None:
+            break
+        page = await tenant.get(page["next"])
+    assert len(seen) == len(set(seen)) == 7
+
+
+async def test_a_description_gives_grade_credits_and_name_whenever_it_comes(tenant: Tenant) -> None:
+    agent = {"mbox": "mailto:ada@example.org"}
+    passed = statement(actor=agent, verb={"id": "http://adlnet.gov/expapi/verbs/passed"}, result={"score": {"scaled": 0.6}, "success": True})
+    id_ = await tenant.learner(agent, await tenant.post(passed))
+    [before] = (await tenant.get(f"/v1/learners/{id_}/transcript"))["entries"]
+    assert (before["grade"], before["credits"], before["activity"]["name"]) == (None, 0, None)
+    assert (await tenant.get(f"/v1/learners/{id_}/transcript", type="course"))["entries"] == []
+
+    await put(tenant, ALGEBRA)
+
+    [after] = (await tenant.get(f"/v1/learners/{id_}/transcript", type="course"))["entries"]
+    assert (after["grade"], after["credits"], after["activity"]["name"]) == ("E", 7.5, "Algebra")
+
+
+@pytest.mark.parametrize(("body", "pointer"), [
+    ({}, "/courses"), ({"courses": [{}]}, "/courses/0/id"), ({"courses": [{"id": "no iri"}]}, "/courses/0/id"),
+    ({"courses": [ALGEBRA, ALGEBRA]}, "/courses/1/id"),
+    ({"courses": [{**ALGEBRA, "credits": "many"}]}, "/courses/0/credits"), ({"courses": [{**ALGEBRA, "credits": -1}]}, "/courses/0/credits"),
+    ({"courses": [{**ALGEBRA, "scale": [{"grade": "A"}]}]}, "/courses/0/scale/0/from"), ({"courses": [ALGEBRA], "more": 1}, "/more"),
+])
+async def test_what_is_no_description_is_refused_with_a_pointer(tenant: Tenant, body: object, pointer: str) -> None:
+    answer = await tenant.client.put(COURSES, json=body)
+    assert (answer.status_code, answer.json()["pointer"]) == (400, pointer), answer.text
+    assert (await tenant.get(COURSES))["courses"] == []
+
+
+async def test_bodies_that_are_not_json_are_400_and_too_large_ones_413(tenant: Tenant) -> None:
+    for body, status in ((b"{", 400), (b"\xff", 400), (b'{"courses":[{"id":"a:b","x":NaN}]}', 400), (b" " * (9 << 20), 413)):
+        answer = await tenant.client.put(COURSES, content=body, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json"), body[:20]
+    assert (await tenant.client.put(COURSES, content=b"{}", headers={"Content-Type": "text/plain"})).status_code == 400
+
+
+async def test_describing_needs_lrs_manage(tenant: Tenant) -> None:
+    assert (await (await tenant.with_scopes("lrs:read", "all")).put(COURSES, json={"courses": [ALGEBRA]})).status_code == 403
+    assert (await (await tenant.with_scopes("lrs:manage")).put(COURSES, json={"courses": [ALGEBRA]})).status_code == 204
