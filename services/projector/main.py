@@ -1,0 +1,45 @@
+"""One projector process: it holds its fair share of the cursors, folds them all, and gives them back when it stops. Any number may run at once."""
+import asyncio
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from services.core.keys import KeyedHash
+from services.projector.office import Office
+from services.projector.projections.learners import LearnersProjection
+from services.projector.projections.statements import StatementsProjection
+from services.projector.run import Projection
+from services.projector.wanted import listen_for_wanted
+from services.runtime import failpoint
+from services.runtime.log import Log
+from services.runtime.postgres import open_pool
+from services.runtime.secret import resolve_secret
+from services.runtime.settings import Settings
+from services.runtime.telemetry import settle_garbage_collector
+
+
+def make_projections(settings: Settings) -> list[Projection]:
+    """Return a fold of each kind there is."""
+    return [StatementsProjection(), LearnersProjection(KeyedHash(resolve_secret(settings)))]
+
+
+async def run_projector(  # noqa: PLR0913 - what a process is given
+    settings: Settings, dsn: str, log: Log, owner: UUID, stop: asyncio.Event, ready: Callable[[], object], *, projections: Sequence[Projection] | None = None,
+) -> None:
+    """Fold until `stop`; call `ready` once every partition is in somebody's hands and folded to the end seen at the start.
+
+    `owner` is new for each process. Leases are given back at the end: within 5 s, whatever the servers do. The database is migrated.
+    """
+    failpoint.FAILPOINTS.arm(settings.failpoints)
+    settle_garbage_collector()
+    pool = await open_pool(dsn, min=0, max=2, application_name="testamur projector")
+    try:
+        office = Office(dsn, log, owner, list(projections or make_projections(settings)), pool)
+        async with asyncio.TaskGroup() as group:
+            listener = group.create_task(listen_for_wanted(dsn, office.want)) if log.partitions > 1 else None
+            try:
+                await office.keep(stop, ready)
+            finally:
+                if listener:
+                    listener.cancel()
+    finally:
+        pool.terminate()

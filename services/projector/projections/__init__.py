@@ -1,0 +1,1 @@
+"""The named, versioned folds of the log."""

@@ -1,0 +1,56 @@
+-- Rebuilding a projection beside itself, and the moment in which readers change over.
+
+-- name: claim
+-- One replay of a projection at a time.
+select pg_try_advisory_lock(hashtext('testamur replay'), hashtext($1));
+
+-- name: leftovers
+-- Versions that nobody reads: of replays that did not end, and retired ones whose tables are still there.
+select version from projection where name = $1 and (state = 'building' or (state = 'retired' and to_regnamespace($1 || '_' || version) is not null));
+
+-- name: forget_building
+delete from projection where name = $1 and version = $2 and state = 'building';
+
+-- name: active_version
+select version from projection where name = $1 and state = 'active';
+
+-- name: next_version
+select max(version) + 1 from projection where name = $1;
+
+-- name: hold
+-- Keep whoever folds this version where they are.
+select partition, position from projection_cursor where name = $1 and version = $2 order by partition for update;
+
+-- name: places
+-- Where whoever folds this version is.
+select partition, position, halted from projection_cursor where name = $1 and version = $2 order by partition;
+
+-- name: snapshot
+-- The first statement of a transaction fixes what it sees.
+select 1;
+
+-- name: carry
+-- The new version goes on where the old one was; whoever held its cursors has lost them.
+update projection_cursor new set epoch = new.epoch + 1, owner = null, lease_until = '-infinity',
+    last_stored = greatest(new.last_stored, old.last_stored), conflicts = greatest(new.conflicts, old.conflicts)
+from projection_cursor old
+where new.name = $1 and new.version = $3 and old.name = $1 and old.version = $2 and old.partition = new.partition;
+
+-- name: fence
+-- Whoever folded the old version can move its cursors no more, nor take them again.
+update projection_cursor set epoch = epoch + 1, owner = null, lease_until = 'infinity' where name = $1 and version = $2;
+
+-- name: set_state
+update projection set state = $3 where name = $1 and version = $2;
+
+-- name: forget_spans
+delete from record_span where name = $1 and version = $2;
+
+-- name: forget_dead_letters
+delete from dead_letter where name = $1 and version = $2;
+
+-- name: through
+select consistent_through();
+
+-- name: folded
+select pg_notify('testamur_folded', '');

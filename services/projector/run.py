@@ -1,0 +1,133 @@
+"""What a projection is and what it is given: a run of the log's records, in the order of one partition, to fold in one transaction."""
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from schemas.envelope import Envelope
+from services.core import actor
+from services.core.timeline import stored_of
+
+Connection = asyncpg.Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Who vouches for the statements of a record, and what its credential may do."""
+
+    agent: dict[str, Any]
+    json: bytes
+    key: int
+    """64-bit hash of the canonical text of the agent (services/core/actor.py: authority_text)."""
+    scopes: tuple[str, ...]
+
+
+class StatementAt:
+    """One statement in its place. The same object is given to every projection that folds it here, so it is parsed at most once."""
+
+    __slots__ = ("_doc", "_ifi", "authority_at", "fp", "id", "idx", "offset", "raw", "seq", "tenant", "tenant_id", "xapi")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - one argument for each fact about its place
+        self, tenant_id: int, tenant: str, seq: int, id_: UUID, fp: bytes, raw: bytes, authority: Authority, xapi: str, offset: int, idx: int,
+    ) -> None:
+        """`seq` is its place in the one order of all statements; `offset` and `idx` say where in the log it is."""
+        self.tenant_id, self.tenant, self.seq, self.id, self.fp, self.raw = tenant_id, tenant, seq, id_, fp, raw
+        self.authority_at, self.xapi, self.offset, self.idx = authority, xapi, offset, idx
+        self._doc: dict[str, Any] | None = None
+        self._ifi: str | None = ""
+
+    @property
+    def doc(self) -> dict[str, Any]:
+        """The statement, parsed. Nobody may change it."""
+        if self._doc is None:
+            self._doc = orjson.loads(self.raw)
+        return self._doc
+
+    @property
+    def ifi(self) -> str | None:
+        """The canonical IFI of its actor, None for a group without one."""
+        if self._ifi == "":
+            self._ifi = actor.ifi(self.doc["actor"])
+        return self._ifi
+
+    @property
+    def stored(self) -> int:
+        """The instant it was stored."""
+        return stored_of(self.seq)
+
+    @property
+    def authority(self) -> dict[str, Any]:
+        """The agent that vouches for it."""
+        return self.authority_at.agent
+
+    @property
+    def authority_key(self) -> int:
+        """64-bit hash of that agent."""
+        return self.authority_at.key
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What the credential that sent it may do."""
+        return self.authority_at.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAt:
+    """A record of any other kind than `statements`, `tick` and `genesis`, in its place."""
+
+    kind: str
+    tenant_id: int
+    tenant: str
+    seq: int
+    envelope: Envelope
+    offset: int
+
+
+@dataclass(slots=True)
+class Run:
+    """Consecutive records of one partition: everything stored from `first` to `last`. Empty lists when it holds ticks alone."""
+
+    partition: int
+    first: int
+    last: int
+    items: list[StatementAt] = field(default_factory=list)
+    others: list[RecordAt] = field(default_factory=list)
+
+
+class Projection(Protocol):
+    """A fold of the log into the tables of one schema. Its rows are determined by the set of records folded, never by their order or their runs."""
+
+    name: str
+    code_hash: str
+    """Names the code: statements set aside by other code are tried again (`hash_of_code`)."""
+    sets_aside: bool
+    """Whether a statement that cannot be applied goes to the dead letters; if not, its partition halts."""
+
+    async def prepare(self, conn: Connection) -> None:
+        """Make what `apply` needs on a new connection (temporary tables). The search path is the version's schema, then `testamur`."""
+        ...
+
+    async def apply(self, conn: Connection, run: Run) -> int:
+        """Fold a run inside the transaction of its cursor and return how many losing copies of other content it held.
+
+        Anything raised that `services.runtime.postgres.transient` does not call transient is taken for the fault of what the run holds.
+        """
+        ...
+
+    def blame(self, item: StatementAt | RecordAt) -> UUID | None:
+        """Return the key of the IFI whose answers are incomplete when this is set aside."""
+        ...
+
+
+def hash_of_code(*modules: ModuleType) -> str:
+    """Return a name for the code of these modules."""
+    digest = hashlib.sha256()
+    for module in modules:
+        if module.__file__:
+            digest.update(Path(module.__file__).read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,107 @@
+"""The searchable store: which copy of an id stands, which voids are in force, what a statement is found by, in whatever order all that arrives."""
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from services.core.keys import key64
+from services.core.timeline import NO_SEQ
+from services.runtime.memory_log import MemoryLog
+from services.runtime.postgres import connect
+from tests.integration.folding import fold_statements
+from tests.integration.projecting import AUTHORITY, OTHER_AUTHORITY, fetch, projector, record, statement, until_folded, voiding
+
+GROUP = {"objectType": "Group", "mbox": "mailto:team@example.org", "member": [
+    {"mbox": "mailto:ada@EXAMPLE.org"}, {"account": {"homePage": "https://a.example", "name": "b"}}]}
+
+
+async def row(dsn: str, id_: UUID) -> dict[str, Any]:
+    """Return the row of a statement."""
+    return dict((await fetch(dsn, "select * from statement where id = $1", id_))[0])
+
+
+async def test_a_row_holds_the_senders_bytes_and_the_keys_it_is_found_by(database: str) -> None:
+    id_, registration = uuid4(), uuid4()
+    raw = statement(id_, context={"registration": str(registration)}, result={"score": {"scaled": 0.5}}).replace(b"0.5", b"0.50")
+    await fold_statements(database, [record(0, raw)])
+    found = await row(database, id_)
+    assert found["raw"] == raw
+    assert found["registration"] == registration
+    assert found["actor"] == key64("mbox:mailto:ada@example.org")
+    assert found["verb"] == key64("https://example.org/verbs/did")
+    assert found["activity"] == key64("https://example.org/course")
+    assert (found["version"], found["voided"], found["voiding"]) == ("1.0.0", None, None)
+
+
+async def test_members_of_groups_and_agents_in_the_object_are_found_besides_the_actor(database: str) -> None:
+    one, other = uuid4(), uuid4()
+    await fold_statements(database, [record(0, statement(one), statement(other, object={**GROUP}))])
+    agents = {(entry["id"], entry["agent"]) for entry in await fetch(database, "select id, agent from statement_agent")}
+    assert agents == {(other, key64("mbox:mailto:team@example.org")), (other, key64("account:https://a.example b"))}  # ada is the actor already
+    assert (await row(database, other))["activity"] is None
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_of_two_copies_the_one_stored_first_stands_whichever_is_folded_first(database: str, first: int) -> None:
+    id_, target = uuid4(), uuid4()
+    early, late = record(0, voiding(id_, target), stored=1000), record(1, statement(id_, object={**GROUP}), stored=2000)
+    batches = [[early], [late]]
+    conflicts = await fold_statements(database, batches[first], batches[1 - first], [record(0, statement(target), stored=3000)])
+    assert conflicts == 1
+    assert (await row(database, id_))["raw"] == voiding(id_, target)
+    assert (await row(database, target))["voided"] == 1000 << 8
+    assert await fetch(database, "select from statement_agent") == []
+    lost = (await fetch(database, "select seq, stands from conflict"))[0]
+    assert (lost["seq"], lost["stands"]) == (2000 << 8 | 1, 1000 << 8)
+
+
+async def test_a_void_falls_with_the_copy_that_said_it(database: str) -> None:
+    id_, target, second = uuid4(), uuid4(), uuid4()
+    await fold_statements(
+        database, [record(0, statement(target), stored=500)], [record(1, voiding(id_, target), stored=2000)],
+        [record(1, voiding(second, target), stored=3000)], [record(0, statement(id_), stored=1000)])
+    assert (await row(database, target))["voided"] == 3000 << 8 | 1
+    assert [void["voiding"] for void in await fetch(database, "select voiding from void")] == [second]
+
+
+async def test_an_equal_copy_is_no_conflict(database: str) -> None:
+    id_ = uuid4()
+    assert await fold_statements(database, [record(0, statement(id_)), record(0, statement(id_))], [record(0, statement(id_))]) == 0
+    assert await fetch(database, "select from conflict") == []
+
+
+async def test_a_void_is_in_force_by_the_same_authority_or_one_that_may_void_and_never_on_a_void(database: str) -> None:
+    plain, foreign, trusted, void = (uuid4() for _ in range(4))
+    await fold_statements(
+        database, [record(0, *map(statement, (plain, foreign, trusted)))],
+        [record(0, voiding(void, plain), authority=AUTHORITY), record(0, voiding(uuid4(), foreign), authority=OTHER_AUTHORITY)],
+        [record(0, voiding(uuid4(), trusted), authority=OTHER_AUTHORITY, scopes=["lrs:void"]), record(0, voiding(uuid4(), void), scopes=["lrs:admin"])])
+    assert (await row(database, plain))["voided"] is not None
+    assert (await row(database, foreign))["voided"] is None
+    assert (await row(database, trusted))["voided"] is not None
+    assert (await row(database, void))["voided"] is None
+
+
+async def test_a_target_that_is_not_there_is_a_phantom_that_no_list_shows(database: str) -> None:
+    target = uuid4()
+    await fold_statements(database, [record(0, voiding(uuid4(), target))])
+    found = await row(database, target)
+    assert (found["seq"], found["raw"], found["fp"]) == (NO_SEQ, None, None)
+
+
+async def test_an_authority_keeps_the_words_of_its_first_statement(database: str) -> None:
+    later, earlier = {**AUTHORITY, "name": "Later"}, {**AUTHORITY, "name": "Earlier"}
+    await fold_statements(
+        database, [record(1, statement(uuid4()), authority=later, stored=2000)], [record(0, statement(uuid4()), authority=earlier, stored=1000)])
+    agents = await fetch(database, "select agent, seq from authority")
+    assert [(b'"Earlier"' in one["agent"], one["seq"]) for one in agents] == [(True, 1000 << 8)]
+
+
+async def test_conflicts_are_counted_in_the_cursor_for_those_who_wait(database: str) -> None:
+    log, id_ = MemoryLog(1), uuid4()
+    await log.append([record(0, statement(id_)), record(0, statement(id_, actor="bo")), record(0, statement(id_, actor="cy"))])
+    async with projector(database, log):
+        await until_folded(database, log)
+    conn = await connect(database)
+    assert await conn.fetchval("select conflicts from projection_cursor where name = 'statements'") == 2
+    await conn.close()
