@@ -3,6 +3,7 @@
 An instant is microseconds since 2020-01-01T00:00:00Z (negative before); `seq` is the instant a statement was stored << 8 | its partition.
 """
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -23,7 +24,14 @@ def moment(instant: int) -> datetime:
 
 def rfc3339(instant: int) -> str:
     """Return an instant as RFC 3339 in UTC, always with six fractional digits."""
-    return moment(instant).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if instant >= _YEAR_1000 else moment(instant).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    second, fraction = divmod(instant, 1_000_000)
+    return f"{_second(second)}.{fraction:06d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(second: int) -> str:
+    # A page's statements were stored in few seconds, and strftime is most of what splicing one costs.
+    return (EPOCH + timedelta(seconds=second)).isoformat()[:19]
 
 
 def seq_of(stored: int, partition: int) -> int:
@@ -45,5 +53,3 @@ def greatest_seq(stored: int) -> int:
     """Return the greatest `seq` of anything stored at or before `stored`."""
     return stored << 8 | 0xFF
 
-
-_YEAR_1000 = micros(datetime(1000, 1, 1, tzinfo=UTC))
