@@ -1,0 +1,151 @@
+"""A checked batch becomes one record of the log, and its sender learns what stands (DESIGN: the log decides).
+
+Look up, append, wait until visible, look again only if a fold met a losing copy meanwhile. What is refused before the append was never written.
+"""
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from services.core.envelope import encode_statements
+from services.core.errors import Conflict, LogUnavailable, Unavailable
+from services.core.keys import partition_of
+from services.core.timeline import rfc3339, stored_of
+from services.ingest.lookup import Lookup, Standing
+from services.ingest.statements import Batch, Incoming
+from services.runtime import telemetry
+from services.runtime.auth import Caller
+from services.runtime.failpoint import hit
+from services.runtime.log import NewRecord
+from services.runtime.position import Mark
+from services.runtime.state import State
+
+VISIBLE_S = 2.0
+
+
+@dataclass(slots=True)
+class Written:
+    """What a write came to: where to wait for it, and whether it was seen to be visible just now."""
+
+    marks: list[Mark]
+    visible: bool
+
+
+class LostRace(Conflict):
+    """Another statement was stored first under the id of at least one of these statements."""
+
+    def __init__(self, marks: list[Mark], *, pointer: str, stands: list[str], conflicts: list[str]) -> None:
+        """`stands` are the ids of the request that hold what it said, `conflicts` the others; `marks` say where to wait for what was appended."""
+        super().__init__(pointer=pointer, stands=stands, conflicts=conflicts)
+        self.marks = marks
+        self.outcome = "partial" if stands else "rejected"
+
+
+class Writer:
+    """Writes the batches of one process."""
+
+    def __init__(self, state: State, *, visible_s: float = VISIBLE_S) -> None:
+        """`visible_s` bounds the wait for visibility."""
+        self._state, self._visible_s = state, visible_s
+        self._lookup = Lookup(state.pool)
+
+    async def write(self, caller: Caller, version: str, batch: Batch, *, wait: bool) -> Written:
+        """Write what is not there yet and return once visible (without `wait`: once durable).
+
+        Raises Conflict (nothing written), LostRace, Overloaded, Unavailable, TooLarge or LogUnavailable.
+        """
+        if not batch.statements:
+            return Written([], visible=False)
+        visibility = self._state.visibility
+        conflicts = visibility.conflicts
+        standing = await self._look_up(caller, batch)
+        marks: list[Mark] = [found.seq for found in standing.values()]
+        new = [statement for statement in batch.statements if statement.id not in standing]
+        hit("ingest.after_lookup")
+        if new:
+            marks.append(await self._append(caller, version, batch.who, new))
+        telemetry.INGEST_STATEMENTS.add(len(new), "stored")
+        telemetry.INGEST_STATEMENTS.add(len(standing), "duplicate")
+        visible = wait and await self._until_visible(marks)
+        if visible and visibility.conflicts != conflicts:
+            await self._ask_what_stands(caller, batch, marks)
+        hit("ingest.before_reply")
+        return Written(marks, visible=visible and bool(new))
+
+    async def _look_up(self, caller: Caller, batch: Batch) -> dict[UUID, Standing]:
+        """Return what of it is there already. Raises Conflict when something else is."""
+        statements = batch.statements
+        ids = [statement.id for statement in statements if not statement.made]
+        if not ids:
+            return {}
+        try:
+            found = await self._find(caller, ids)
+            if _different(statements, found) and any(stored_of(one.seq) > self._state.visibility.through for one in found.values()):
+                # What Consistent-Through has not passed may still be replaced by an earlier copy.
+                await self._state.visibility.until_visible([one.seq for one in found.values()], self._visible_s)
+                found = await self._find(caller, ids)
+        except Unavailable:
+            if self._state.settings.kafka is None:
+                raise
+            telemetry.INGEST_LOOKUP_SKIPPED.add(1)
+            return {}
+        different = _different(statements, found)
+        if different:
+            telemetry.INGEST_CONFLICTS.add(1, "lookup")
+            raise Conflict(pointer=_pointer(batch, different[0]), conflicts=[statement.text for statement in different])
+        return found
+
+    async def _find(self, caller: Caller, ids: list[UUID]) -> dict[UUID, Standing]:
+        found = await self._lookup.find(caller.tenant_id, ids)
+        return {id_: found[id_] for id_ in ids if id_ in found} if found else {}
+
+    async def _append(self, caller: Caller, version: str, who: str, new: Sequence[Incoming]) -> Mark:
+        state = self._state
+        key = state.hashes.partition_key(caller.tenant, who)
+        partition = partition_of(key, state.log.partitions)
+        state.visibility.check_room(partition)
+        value = encode_statements(
+            batch=state.new_id(), tenant=caller.tenant, authority=caller.authority, credential=caller.key, scopes=sorted(caller.scopes),
+            received=rfc3339(state.now()), xapi=version, statements=[(statement.id, statement.fp.hex(), statement.raw) for statement in new],
+        )
+        started = time.perf_counter()
+        try:
+            [position] = await state.log.append([NewRecord(partition, key, value, count=len(new))])
+        except LogUnavailable as error:
+            if error.outcome == "unknown":
+                telemetry.INGEST_UNKNOWN.add(1)
+            raise
+        hit("ingest.acked")
+        telemetry.LOG_APPEND_DURATION.add(time.perf_counter() - started)
+        state.visibility.backlog.note(position, len(value))
+        return position
+
+    async def _until_visible(self, marks: Sequence[Mark]) -> bool:
+        visibility = self._state.visibility
+        if visibility.any_halted or visibility.away:
+            return False
+        visible = await visibility.until_visible(marks, self._visible_s)
+        if not visible:
+            telemetry.INGEST_NOT_VISIBLE.add(1)
+        return visible
+
+    async def _ask_what_stands(self, caller: Caller, batch: Batch, marks: list[Mark]) -> None:
+        """Raise LostRace when another statement stands for one of the ids."""
+        found = await self._find(caller, [statement.id for statement in batch.statements])
+        lost = _different(batch.statements, found)
+        if not lost:
+            return
+        telemetry.INGEST_CONFLICTS.add(1, "race")
+        losers = {statement.id for statement in lost}
+        raise LostRace(
+            marks, pointer=_pointer(batch, lost[0]),
+            stands=[statement.text for statement in batch.statements if statement.id not in losers], conflicts=[statement.text for statement in lost],
+        )
+
+
+def _different(statements: Sequence[Incoming], found: dict[UUID, Standing]) -> list[Incoming]:
+    return [statement for statement in statements if statement.id in found and found[statement.id].fp != statement.fp] if found else []
+
+
+def _pointer(batch: Batch, which: Incoming) -> str:
+    return f"/{batch.statements.index(which)}/id" if batch.array else "/id"

@@ -1,0 +1,32 @@
+-- name: ensure_tenant
+-- Make the tenant unless it is there; give its id.
+insert into tenant (name) values ($1) on conflict (name) do update set name = excluded.name returning id
+
+-- name: insert_key
+-- A new key; fails when its id is taken.
+insert into api_key (tenant_id, id, name, secret_hash, scopes, authority) values ($1, $2, $3, $4, $5, $6::jsonb)
+
+-- name: put_bootstrap_key
+-- The administrator key as the settings give it: made, or brought back to what they say.
+insert into api_key (tenant_id, id, name, secret_hash, scopes, authority) values ($1, $2, $3, $4, $5, $6::jsonb)
+on conflict (id) do update set secret_hash = excluded.secret_hash, scopes = excluded.scopes, revoked_at = null
+where (api_key.secret_hash, api_key.scopes) is distinct from (excluded.secret_hash, excluded.scopes) or api_key.revoked_at is not null
+
+-- name: lock_bootstrap
+-- One process at a time makes the first key.
+select pg_advisory_xact_lock(hashtext('testamur bootstrap key'))
+
+-- name: any_key
+-- Whether a key was ever made.
+select exists (select 1 from api_key)
+
+-- name: list_keys
+-- All keys, without anything secret.
+select api_key.id, api_key.name, tenant.name as tenant, api_key.scopes, api_key.authority::text as authority, api_key.created_at, api_key.revoked_at
+from api_key
+join tenant on tenant.id = api_key.tenant_id
+order by api_key.created_at, api_key.id
+
+-- name: revoke_key
+-- From now on the key opens nothing; gives its id if it was in force.
+update api_key set revoked_at = now() where id = $1 and revoked_at is null returning id

@@ -1,0 +1,6 @@
+-- name: seen
+-- Consistent-Through, and where each active projection stands in each partition: one statement, hence one snapshot.
+select consistent_through() as through, cursor.name, cursor.version, cursor.partition, cursor.position, cursor.last_stored, cursor.conflicts, cursor.halted
+from projection
+join projection_cursor cursor on cursor.name = projection.name and cursor.version = projection.version
+where projection.state = 'active'

@@ -1,0 +1,116 @@
+"""One port for everything: writes of /xapi/statements go to ingest, the rest to the API.
+
+Browser tools of other origins may call /xapi (CORS), old ones in the alternate request syntax. No answer ever allows credentials of a browser
+(cookies); a preflight needs no key.
+"""
+import re
+from typing import cast
+
+from services.alternate import is_alternate, stands_for
+from services.api.app import create_api
+from services.core.errors import LrsError
+from services.ingest.app import PATH, create_ingest
+from services.runtime.http import (
+    THROUGH_HEADER,
+    VERSION_HEADER,
+    App,
+    Disconnected,
+    RawHeaders,
+    Receive,
+    Scope,
+    Send,
+    answered_version,
+    headers_of,
+    problem,
+    problem_headers,
+    raw_headers,
+    respond,
+)
+from services.runtime.state import State
+
+_SLASHES = re.compile(r"/{2,}")
+_METHODS = b"GET, HEAD, POST, PUT, DELETE"
+_ALLOWED = (
+    b"Accept, Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, LRS-Min-Position, Prefer, "
+    b"X-Experience-API-Hash, X-Experience-API-Version"
+)
+_EXPOSED = (
+    b"Content-Length, ETag, Last-Modified, LRS-Consistent-Through, LRS-Outcome, LRS-Position, Preference-Applied, Retry-After, WWW-Authenticate, "
+    b"X-Experience-API-Consistent-Through, X-Experience-API-Hash, X-Experience-API-Version"
+)
+_PREFLIGHT_S = b"7200"
+
+
+def create_app(state: State) -> App:
+    """Return the application of a web process on an open state."""
+    return _Web(state)
+
+
+class _Web:
+    """The division between ingest and API, and CORS in front of both."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._ingest, self._api = create_ingest(state), cast("App", create_api(state))
+        self._origins = frozenset(origin.strip().rstrip("/").lower().encode() for origin in state.settings.cors_origins.split(",") if origin.strip())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection event of ASGI."""
+        if scope["type"] != "http":
+            await self._api(scope, receive, send)
+            return
+        path: str = scope["path"]
+        if "//" in path:
+            path = _SLASHES.sub("/", path)
+            scope = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogateescape")}
+        if path.startswith("/xapi"):
+            headers = headers_of(scope)
+            origin = headers.get(b"origin")
+            if origin is not None:
+                if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
+                    await respond(send, 204, self._preflight(origin))
+                    return
+                send = self._shared(send, origin)
+            if is_alternate(scope):
+                try:
+                    scope, receive = await stands_for(scope, receive, self._state.settings.max_body_bytes)
+                except Disconnected:
+                    return
+                except LrsError as error:
+                    await self._refuse(send, headers, error)
+                    return
+        app = self._ingest if path == PATH and scope["method"] in {"POST", "PUT"} else self._api
+        await app(scope, receive, send)
+
+    async def _refuse(self, send: Send, headers: dict[bytes, bytes], error: LrsError) -> None:
+        """Answer a form that stands for no request."""
+        version = headers.get(b"x-experience-api-version", b"").decode("latin-1")
+        answer = raw_headers({
+            **problem_headers(error), "LRS-Outcome": error.outcome, "Connection": "close",
+            VERSION_HEADER: answered_version(version, self._state.keys.spoken_version(headers.get(b"authorization"))),
+            THROUGH_HEADER: self._state.visibility.header.decode(),
+        })
+        await respond(send, error.status, answer, problem(error))
+
+    def _allowed(self, origin: bytes) -> RawHeaders:
+        if b"*" in self._origins:
+            return [(b"access-control-allow-origin", b"*")]
+        if origin.lower() in self._origins:
+            return [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
+        return [(b"vary", b"Origin")]
+
+    def _preflight(self, origin: bytes) -> RawHeaders:
+        return [
+            *self._allowed(origin), (b"access-control-allow-methods", _METHODS), (b"access-control-allow-headers", _ALLOWED),
+            (b"access-control-max-age", _PREFLIGHT_S),
+        ]
+
+    def _shared(self, send: Send, origin: bytes) -> Send:
+        extra = [*self._allowed(origin), (b"access-control-expose-headers", _EXPOSED)]
+
+        async def send_shared(message: dict[str, object]) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), *extra]}  # type: ignore[misc]
+            await send(message)
+
+        return send_shared

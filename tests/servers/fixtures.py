@@ -1,0 +1,47 @@
+"""Fixtures of whole systems: one shared by all tests that do not hurt it, and a maker of systems to hurt; on either log."""
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.kafka import KafkaServers
+from tests.servers.system import System
+
+LOGS = ("postgres", "kafka")
+
+
+@pytest.fixture(scope="session", params=LOGS)
+def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """`testamur up` on each log, for tests that leave it as they found it but for statements in tenants of their own."""
+    running = System(tmp_path_factory.mktemp(f"system-{request.param}") / "data", kafka=_kafka(request, request.param), settings=_settings(request.param))
+    running.start()
+    yield running
+    code = running.stop()
+    running.destroy()
+    assert code == 0, running.tail()
+
+
+@pytest.fixture
+def make_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., System]]:
+    """Return a maker of systems of one test's own: `make_system("kafka", settings={…})`, not started yet."""
+    made: list[System] = []
+
+    def make(log: str, *, settings: dict[str, str] | None = None, arguments: tuple[str, ...] = ("--workers", "2")) -> System:
+        made.append(System(tmp_path / f"data{len(made)}", kafka=_kafka(request, log), settings={**_settings(log, str(tmp_path.name)), **(settings or {})}, arguments=arguments))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.destroy()
+
+
+def _kafka(request: pytest.FixtureRequest, log: str) -> str | None:
+    if log != "kafka":
+        return None
+    brokers: KafkaServers = request.getfixturevalue("kafka")
+    return brokers.bootstrap
+
+
+def _settings(log: str, unique: str = "shared") -> dict[str, str]:
+    """A topic of its own, kept on the one broker there is."""
+    return {"TESTAMUR_KAFKA_TOPIC": f"testamur.log.{unique}".lower(), "TESTAMUR_KAFKA_REPLICATION": "1"} if log == "kafka" else {}

@@ -1,0 +1,78 @@
+"""Transcripts of a whole system, read through HTTP and held against the naive reference fold over the statements that are there."""
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from tests.reference_fold import EPOCH, Copy, Person, Transcripts, fold
+from tests.servers.http_client import Connection
+from tests.servers.reading import until_everything_is_visible
+
+TRUSTED = frozenset({"lrs:void", "lrs:assure"})
+
+
+async def assert_transcripts_equal_the_reference(connection: Connection, statements: dict[str, bytes]) -> None:
+    """Assert that everybody's whole transcript is what the reference makes of these statements, all sent by an administrator."""
+    expected = fold([_copy(raw) for raw in statements.values()])
+    marker = await until_everything_is_visible(connection)
+    for person in expected.people:
+        lines = {activity: line for (who, activity), line in expected.entries.items() if who == person}
+        assert await _entries(connection, person, marker) == {activity: _shown(line) for activity, line in lines.items()}
+    assert_worth_comparing(expected)
+
+
+def assert_worth_comparing(expected: Transcripts) -> None:
+    """A comparison of nothing with nothing proves nothing."""
+    assert len(expected.people) > 5
+    assert len({line["status"] for line in expected.entries.values()}) > 2
+
+
+async def _entries(connection: Connection, person: Person, position: str) -> dict[str, dict[str, Any]]:
+    (kind, digest), *_ = person
+    assert kind == "sha1"
+    found = await connection.request("GET", f"/v1/learners?agent={quote(json.dumps({'mbox_sha1sum': digest}))}", headers={"LRS-Min-Position": position, "Prefer": "wait=10"})
+    assert found.status == 200, found.body
+    [learner] = json.loads(found.body)["learners"]
+    path: str | None = f"/v1/learners/{learner['id']}/transcript"
+    entries: dict[str, dict[str, Any]] = {}
+    while path:
+        page = json.loads((await connection.request("GET", path)).body)
+        assert page["incomplete"] is False
+        entries |= {entry["activity"]["id"]: _compared(entry) for entry in page["entries"]}
+        path = page["next"]
+    return entries
+
+
+def _copy(raw: bytes) -> Copy:
+    statement = json.loads(raw)
+    stored = (datetime.fromisoformat(statement["stored"]) - EPOCH) // timedelta(microseconds=1)
+    account = statement["authority"]["account"]
+    return Copy(statement, stored, stored, f"{account['homePage']}/{account['name']}", TRUSTED)
+
+
+def _shown(line: dict[str, Any]) -> dict[str, Any]:
+    return {"status": line["status"], "attempts": line["attempts"], "best": line["best"], "last": line["last"], "duration_us": line["duration"], "evidence": line["evidence"],
+            "first": _time(line["first"]), "last_at": _time(line["last_at"]), "issuers": line["issuers"], "statements": line["statements"]}
+
+
+def _compared(entry: dict[str, Any]) -> dict[str, Any]:
+    return {"status": entry["status"], "attempts": entry["attempts"], "best": entry["score"]["best"], "last": entry["score"]["last"], "duration_us": _micros(entry["duration"]),
+            "evidence": entry["evidence"], "first": entry["first"], "last_at": entry["last"], "issuers": entry["issuers"], "statements": entry["statements"]}
+
+
+def _time(instant: int) -> str:
+    return (EPOCH + timedelta(microseconds=instant)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _micros(text: str | None) -> int | None:
+    """Return the microseconds of PnHnMnS as transcripts show it."""
+    if text is None:
+        return None
+    micros, number = 0, ""
+    for letter in text.removeprefix("PT"):
+        if letter in "HMS":
+            micros += round(float(number) * {"H": 3600, "M": 60, "S": 1}[letter] * 1_000_000)
+            number = ""
+        else:
+            number += letter
+    return micros
