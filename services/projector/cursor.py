@@ -92,8 +92,9 @@ async def acquire(conn: Any, owner: UUID, names: Sequence[str], limit: int, stat
 
 
 async def free_leases(conn: Any, owner: UUID) -> None:
-    """Give back all that a worker holds that is known to be dead: others need not wait for its leases to end."""
+    """Give back all that a worker holds that is known to be dead: others need not wait for its leases to end, nor leave it a share."""
     await conn.execute(sql.free_owner, owner)
+    await conn.execute(sql.forget_worker, owner)
 
 
 async def clear_halt(conn: Any, name: str | None = None, partition: int | None = None) -> list[tuple[str, int]]:

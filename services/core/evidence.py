@@ -1,0 +1,266 @@
+"""What a statement says that matters to a transcript (DESIGN §5): about whom and what, when, and its facts, small enough to keep beside every statement.
+
+Only the statement, its `stored` and the authority and scopes of its record are looked at, so the same record always gives the same evidence.
+"""
+import math
+from collections.abc import Collection
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from services.core import actor, vocabulary
+from services.core.scopes import grants
+from services.core.syntax import duration, timestamp
+from services.core.timeline import micros
+
+REGISTERED, ATTEMPTED, COMPLETED, FAILED, PASSED, WITHDRAWN = 1, 2, 3, 4, 5, 6
+"""The class of a statement: what it alone would make of a transcript's line."""
+
+NONE, ASSERTED, VERIFIED, PROCTORED = 0, 1, 2, 3
+LEVELS = ("none", "asserted", "verified", "proctored")
+"""Identity assurance, by what the evidence rows keep."""
+
+HOUR = 1_000_000
+"""Hours are kept in millionths, so that sums are exact."""
+
+MAX_DURATION = 100 * 366 * 86400 * 10**6
+MAX_HOURS = 10**6
+
+_CLASS_OF_VERB = {
+    "passed": PASSED, "failed": FAILED, "completed": COMPLETED, "satisfied": COMPLETED, "waived": COMPLETED,
+    "registered": REGISTERED, "planned": REGISTERED, "withdrawn": WITHDRAWN,
+}
+_BEGINS = frozenset({"attempted", "initialized", "launched"})
+_OUTCOMES = frozenset({COMPLETED, FAILED, PASSED})
+_ABSENT: dict[str, str] = {}
+_LEVEL_OF_WORD = {"none": NONE, "verified": VERIFIED, "substantial": VERIFIED, "high": VERIFIED, "proctored": PROCTORED}
+
+
+class Facts(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The facts of one statement. Fields are only ever added, at the end."""
+
+    klass: int
+    verb: str
+    """Its IRI as sent."""
+    authority: str
+    """Canonical text of the authority (services/core/actor.py: authority_text)."""
+    scaled: float | None = None
+    success: bool | None = None
+    completion: bool | None = None
+    duration: int | None = None
+    """Microseconds."""
+    session: int | None = None
+    """Hash of the session whose time `duration` is; None without a duration."""
+    begin: int | None = None
+    """Hash of the attempt that this statement begins."""
+    outcome: int | None = None
+    """Hash of the attempt that this statement gives an outcome to."""
+    hours: int = 0
+    """Professional-development hours, in millionths."""
+    level: int = NONE
+    """Identity assurance by its own trusted record."""
+    registration: str | None = None
+    attachments: bool = False
+
+
+class Evidence(NamedTuple):
+    """Evidence about one IFI and one activity."""
+
+    ifi: str
+    """Canonical IFI text."""
+    identity: str
+    """What the IFI is for identity: a mailbox and its SHA-1 are one."""
+    name: str | None
+    activity: str
+    activity_name: str | None
+    activity_type: str | None
+    at: int
+    """Event time: min(timestamp, stored)."""
+    facts: Facts
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Facts).decode
+
+
+def pack(facts: Facts) -> bytes:
+    """Return the bytes that an evidence row keeps: the same facts always give the same bytes."""
+    return _encode(facts)
+
+
+def unpack(packed: bytes) -> Facts:
+    """Return the facts of an evidence row."""
+    return _decode(packed)
+
+
+def evidence_of(statement: dict[str, Any], *, ifi: str | None, stored: int, authority: str, scopes: Collection[str]) -> Evidence | None:
+    """Return what a valid statement is evidence of, None if it is about nobody (no IFI, a placeholder) or about no activity.
+
+    `ifi` is that of its actor, `authority` the canonical text of the record's authority, `scopes` those of the record, `stored` an instant.
+    """
+    target = statement["object"]
+    identity = actor.identity(ifi) if ifi is not None and target.get("objectType", "Activity") == "Activity" else None
+    if ifi is None or identity is None:
+        return None
+    definition = target.get("definition") or {}
+    name = definition.get("name")
+    said = statement.get("timestamp")
+    happened = _instant(said) if said is not None else None
+    at = stored if happened is None else min(happened, stored)
+    return Evidence(
+        ifi, identity, statement["actor"].get("name"), target["id"], display(name) if name else None, definition.get("type"), at,
+        facts_of(statement, at=at, authority=authority, trusted="lrs:assure" in scopes or grants(tuple(scopes), "lrs:assure")),
+    )
+
+
+def facts_of(statement: dict[str, Any], *, at: int, authority: str, trusted: bool) -> Facts:
+    """Return the facts of a valid statement about an activity; `trusted` if its record may assure identity."""
+    result: dict[str, Any] = statement.get("result") or {}
+    context: dict[str, Any] = statement.get("context") or {}
+    extensions = context.get("extensions")
+    found = _present(tuple(extensions)) if extensions else _ABSENT
+    iri = statement["verb"]["id"]
+    verb = vocabulary.verb(iri)
+    klass = _class(verb, result)
+    lasted = _duration(result)
+    begins, ends = verb in _BEGINS, klass in _OUTCOMES
+    session = begin = outcome = None
+    registration = context.get("registration")
+    if begins or ends or lasted is not None:
+        sitting, attempt, own = _sitting(registration, extensions, found)
+        session = sitting if lasted is not None else None
+        outcome = sitting if ends else None
+        if begins:
+            begin = sitting if own or attempt else _hash("time", registration or "", str(at))
+    level = identity_level(extensions) if trusted and extensions and "identity-assurance" in found else NONE
+    return Facts(
+        klass, iri, authority, _scaled(result), result.get("success"), result.get("completion"), lasted, session, begin, outcome,
+        _hours(result.get("extensions")) or _hours(extensions), level, registration,
+        bool(statement.get("attachments")),
+    )
+
+
+def voids(statement: dict[str, Any]) -> UUID | None:
+    """Return the id of the statement that this one voids, None if it is no voiding statement."""
+    return _reference(statement) if statement["verb"]["id"] == vocabulary.VOIDED else None
+
+
+def assures(statement: dict[str, Any]) -> tuple[UUID, int] | None:
+    """Return which statement this one says to have verified, and the level it gives it; None if it is no such statement.
+
+    Whether it counts is for the scopes of its record to say.
+    """
+    if vocabulary.verb(statement["verb"]["id"]) != "verified":
+        return None
+    target = _reference(statement)
+    if target is None:
+        return None
+    for place in ("context", "result"):
+        extensions = (statement.get(place) or {}).get("extensions")
+        if extensions and vocabulary.extension(extensions, "identity-assurance") is not None:
+            return target, identity_level(extensions)
+    return target, VERIFIED
+
+
+def identity_level(extensions: dict[str, Any]) -> int:
+    """Return the level that an identity-assurance extension `{method, level}` claims."""
+    claim = vocabulary.extension(extensions, "identity-assurance")
+    if claim is None:
+        return NONE
+    method, level = (claim.get("method"), claim.get("level")) if isinstance(claim, dict) else (None, claim)
+    if isinstance(method, str) and method.casefold() == "proctored":
+        return PROCTORED
+    return _LEVEL_OF_WORD.get(level.casefold(), ASSERTED) if isinstance(level, str) else ASSERTED
+
+
+def display(texts: dict[str, str]) -> str | None:
+    """Return one text of a language map: English if there is any, else that of the least tag."""
+    if not texts:
+        return None
+    tag = min(texts, key=lambda tag: (tag.split("-")[0].lower() != "en", tag != "en", tag))
+    return texts[tag]
+
+
+def _class(verb: str, result: dict[str, Any]) -> int:
+    klass = _CLASS_OF_VERB.get(verb, ATTEMPTED)
+    if klass >= FAILED:
+        return klass
+    success = result.get("success")
+    if success is not None and verb not in {"satisfied", "waived"}:
+        return PASSED if success else FAILED
+    return COMPLETED if result.get("completion") else klass
+
+
+def _reference(statement: dict[str, Any]) -> UUID | None:
+    target = statement["object"]
+    return UUID(target["id"]) if target.get("objectType") == "StatementRef" else None
+
+
+def _scaled(result: dict[str, Any]) -> float | None:
+    score = result.get("score")
+    if not score:
+        return None
+    scaled = score.get("scaled")
+    if scaled is None:
+        raw, low, high = score.get("raw"), score.get("min"), score.get("max")
+        if raw is None or low is None or high is None or not high > low:
+            return None
+        scaled = (raw - low) / (high - low)
+    return float(scaled) + 0.0 if math.isfinite(scaled) else None
+
+
+def _duration(result: dict[str, Any]) -> int | None:
+    text = result.get("duration")
+    if text is None:
+        return None
+    lasted = duration(text)
+    return None if lasted is None or lasted > MAX_DURATION else lasted
+
+
+def _hours(extensions: dict[str, Any] | None) -> int:
+    iri = _present(tuple(extensions)).get("pd-hours") if extensions else None
+    hours = extensions[iri] if extensions and iri is not None else None
+    if isinstance(hours, int | float) and not isinstance(hours, bool) and 0 <= hours <= MAX_HOURS:
+        return int((Decimal(repr(hours)) * HOUR).to_integral_value())
+    return 0
+
+
+def _sitting(registration: str | None, extensions: dict[str, Any] | None, found: dict[str, str]) -> tuple[int, bool, bool]:
+    """Return the hash of the session, else of registration and attempt; whether there is an attempt id; whether there is a session id."""
+    session = attempt = None
+    if extensions:
+        session = extensions[found["session"]] if "session" in found else None
+        attempt = extensions[found["attempt"]] if session is None and "attempt" in found else None
+    if session is not None:
+        return _hash("session", _text(session)), False, True
+    if registration is None and attempt is None:
+        return 0, False, False
+    return _hash("attempt", (registration or "").lower(), _text(attempt)), attempt is not None, False
+
+
+@lru_cache(maxsize=4096)
+def _present(iris: tuple[str, ...]) -> dict[str, str]:
+    """Return which of these extension IRIs say what; a sender uses the same few in statement after statement."""
+    named = {name: vocabulary.extension({iri: iri for iri in iris}, name) for name in ("session", "attempt", "pd-hours", "identity-assurance")}
+    return {name: iri for name, iri in named.items() if iri is not None}
+
+
+def _instant(text: str) -> int | None:
+    """Return the instant of a timestamp: the usual form by the fast way, any other valid one by hand."""
+    try:
+        return micros(datetime.fromisoformat(text))
+    except (ValueError, TypeError, OverflowError):  # a leap second, no offset, …
+        return timestamp(text)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value, order="sorted").decode()
+
+
+def _hash(*parts: str) -> int:
+    return int.from_bytes(blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)

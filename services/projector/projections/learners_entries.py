@@ -1,0 +1,121 @@
+"""Entries: the lines of transcripts, folded again wherever their evidence or their learner changed."""
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from services.core.evidence import unpack
+from services.core.transcript import MOST_STATEMENTS, Row, Summary, line, merge, named, pack, summarise
+from services.projector.projections import learners_blocks
+from services.projector.projections.learners_blocks import Blocks, Fact
+from services.projector.projections.learners_evidence import Key, Pair, Places, columns
+from services.runtime.postgres import Statements
+
+Connection = asyncpg.Connection
+Entry = tuple[int, UUID, UUID]
+"""Tenant, learner and activity key."""
+
+AT_ONCE = 2000
+"""Entries folded together: each reads at most a block's rows for each IFI of its learner, and what this run added."""
+
+_sql = Statements(Path(__file__).with_suffix(".sql"))
+
+
+@dataclass(slots=True)
+class _Part:
+    """What one of the learner's IFIs has to say: all its rows, or its blocks."""
+
+    pair: Pair
+    rows: list[Fact] = field(default_factory=list)
+    blocks: Blocks | None = None
+
+    def summary(self) -> Summary:
+        return self.blocks.summary() if self.blocks is not None else summarise(row for row, voided in self.rows if not voided)
+
+
+async def entries_of(conn: Connection, learners: set[Key]) -> set[Entry]:
+    """Return every entry that learners have or should have, by the evidence of their IFIs."""
+    if not learners:
+        return set()
+    return {(row[0], row[1], row[2]) for row in await conn.fetch(_sql.entries_of, *columns(learners))}
+
+
+async def fold(conn: Connection, entries: set[Entry], places: Places, most_rows: int) -> None:
+    """Fold these entries again; `places` says where evidence changed, `most_rows` how many rows a block may have."""
+    wanted = list(entries)
+    for start in range(0, len(wanted), AT_ONCE):
+        await _fold(conn, wanted[start:start + AT_ONCE], places, most_rows)
+
+
+async def _fold(conn: Connection, entries: Sequence[Entry], places: Places, most_rows: int) -> None:
+    parts = await _load(conn, entries, places, most_rows)
+    summaries = [each[0].summary() if len(each) == 1 else merge(part.summary() for part in each) for each in parts]
+    statements = await _statements(conn, parts, summaries)
+    put: list[tuple[Any, ...]] = []
+    gone: list[Entry] = []
+    for entry, summary, ids in zip(entries, summaries, statements, strict=True):
+        if summary.n:
+            folded = line(summary, ids)
+            put.append((*entry, folded.status, folded.first, pack(folded)))
+        else:
+            gone.append(entry)
+    if put:
+        await conn.execute(_sql.put, *columns(put))
+    if gone:
+        await conn.execute(_sql.forget, *columns(gone))
+
+
+async def _load(conn: Connection, entries: Sequence[Entry], places: Places, most_rows: int) -> list[list[_Part]]:
+    """Return for each entry what each of its learner's IFIs has to say, its blocks brought up to date."""
+    of: list[dict[UUID, _Part]] = [{} for _ in entries]
+    blocked: list[_Part] = []
+    for n, ifi, statement, seq, at, assured, voided, packed in await conn.fetch(_sql.rows, *columns(entries)):
+        parts = of[n - 1]
+        part = parts.get(ifi)
+        if part is None:
+            part = parts[ifi] = _Part((entries[n - 1][0], ifi, entries[n - 1][2]))
+        if statement is None:
+            blocked.append(part)
+        else:
+            part.rows.append((Row(statement, seq, at, assured, unpack(packed)), voided))
+    if blocked:
+        found = await learners_blocks.load(conn, [part.pair for part in blocked])
+        await learners_blocks.refresh(conn, found, places.of, most_rows)
+        for part in blocked:
+            part.blocks = found[part.pair]
+    await _outgrow(conn, [part for parts in of for part in parts.values() if len(part.rows) > most_rows], most_rows)
+    return [list(parts.values()) for parts in of]
+
+
+async def _outgrow(conn: Connection, outgrown: list[_Part], most_rows: int) -> None:
+    if outgrown:
+        made = await learners_blocks.make(conn, {part.pair: part.rows for part in outgrown}, most_rows)
+        for part in outgrown:
+            part.blocks, part.rows = made[part.pair], []
+
+
+async def _statements(conn: Connection, parts: list[list[_Part]], summaries: list[Summary]) -> list[list[bytes]]:
+    """Return for each entry the ids of the earliest statements that decide it."""
+    earliest: list[list[tuple[int, int, bytes]]] = []
+    wanted: list[tuple[Blocks, Pair, int]] = []
+    owners: list[int] = []
+    for number, (each, summary) in enumerate(zip(parts, summaries, strict=True)):
+        klass = summary.deciding() if summary.n else 0
+        earliest.append(named(_standing(each), klass))
+        for part in each:
+            if part.blocks is not None:
+                wanted.append((part.blocks, part.pair, klass))
+                owners.append(number)
+    if wanted:
+        for number, more in zip(owners, await learners_blocks.named(conn, wanted), strict=True):
+            earliest[number] += more
+        for number in set(owners):
+            earliest[number] = sorted(earliest[number])[:MOST_STATEMENTS]
+    return [[id_ for _, _, id_ in each] for each in earliest]
+
+
+def _standing(parts: list[_Part]) -> Iterator[Row]:
+    return (row for part in parts for row, voided in part.rows if not voided)

@@ -1,0 +1,75 @@
+-- IFIs, links and learners.
+
+-- name: beside
+-- Fold beside other runs of these tenants.
+select pg_advisory_xact_lock_shared($1, tenant_id) from unnest($2::int[]) as tenant_id;
+
+-- name: alone
+-- Have these tenants to oneself.
+select pg_advisory_xact_lock($1, tenant_id) from unnest($2::int[]) as tenant_id;
+
+-- name: make
+-- Make what is new and lock what is there; which were new.
+insert into ifi (tenant_id, key, identity, agent, has_mbox, learner, folded, grams)
+select n.tenant_id, n.key, n.identity, n.agent, n.has_mbox, n.key, '', '{}'
+from unnest($1::int[], $2::uuid[], $3::text[], $4::text[], $5::boolean[]) as n (tenant_id, key, identity, agent, has_mbox)
+order by n.tenant_id, n.key
+on conflict (tenant_id, key) do update set learner = ifi.learner where false
+returning tenant_id, key;
+
+-- name: known
+-- What is known of IFIs.
+select i.tenant_id, i.key, i.learner, i.has_mbox, i.agent, i.name, i.name_seq
+from unnest($1::int[], $2::uuid[]) as n (tenant_id, key) join ifi i on i.tenant_id = n.tenant_id and i.key = n.key;
+
+-- name: rename
+-- What one is searched by, after a new name or the first mailbox.
+update ifi i set agent = n.agent, has_mbox = n.has_mbox, name = n.name, name_seq = n.name_seq, folded = n.folded, grams = n.grams::int[]
+from unnest($1::int[], $2::uuid[], $3::text[], $4::boolean[], $5::text[], $6::bigint[], $7::text[], $8::text[])
+    as n (tenant_id, key, agent, has_mbox, name, name_seq, folded, grams)
+where i.tenant_id = n.tenant_id and i.key = n.key;
+
+-- name: move_name
+-- A later statement gave the same name.
+update ifi i set name_seq = n.name_seq
+from unnest($1::int[], $2::uuid[], $3::bigint[]) as n (tenant_id, key, name_seq)
+where i.tenant_id = n.tenant_id and i.key = n.key;
+
+-- name: make_learners
+-- Make and lock learners.
+insert into learner (tenant_id, id)
+select n.tenant_id, n.id from unnest($1::int[], $2::uuid[]) as n (tenant_id, id) order by n.tenant_id, n.id
+on conflict (tenant_id, id) do update set id = learner.id where false;
+
+-- name: forget_learners
+-- Learner ids that are nobody's any more, and their transcripts.
+with gone as (delete from learner where tenant_id = $1 and id = any($2::uuid[]))
+delete from entry where tenant_id = $1 and learner = any($2::uuid[]);
+
+-- name: links
+-- Links by id.
+select id, a, b, agents, reason, by, linked, unlinked from link where tenant_id = $1 and id = any($2::uuid[]);
+
+-- name: put_links
+-- Links as they are now.
+insert into link (tenant_id, id, a, b, agents, reason, by, linked, unlinked)
+select $1, n.id, n.a, n.b, n.agents::jsonb, n.reason, n.by::jsonb, n.linked, n.unlinked
+from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[])
+    as n (id, a, b, agents, reason, by, linked, unlinked)
+on conflict (tenant_id, id) do update set a = excluded.a, b = excluded.b, agents = excluded.agents, reason = excluded.reason, by = excluded.by,
+    linked = excluded.linked, unlinked = excluded.unlinked;
+
+-- name: members
+-- All IFIs of the learners that these IFIs belong to.
+select key, identity, learner from ifi
+where tenant_id = $1 and learner in (select learner from ifi where tenant_id = $1 and key = any($2::uuid[]));
+
+-- name: links_among
+-- The links with an end among these IFIs.
+select id, a, b, agents, reason, by, linked, unlinked from link where tenant_id = $1 and (a = any($2::uuid[]) or b = any($2::uuid[]));
+
+-- name: move
+-- Their learner is another now.
+update ifi i set learner = n.learner
+from unnest($2::uuid[], $3::uuid[]) as n (key, learner)
+where i.tenant_id = $1 and i.key = n.key;
