@@ -59,7 +59,7 @@ class Writers:
             if all(now[partition] >= before[partition] + acks // self.log.partitions for partition in range(self.log.partitions)):
                 return
             assert time.monotonic() < until, f"the writers do not go on: {len(self.acked)} acknowledged"
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # noqa: TID251 - a poll with a deadline
 
     async def check(self) -> str:
         """Read the whole log and compare; return the figures."""
@@ -96,7 +96,7 @@ class Writers:
             except LrsError:
                 self.rejected.add(new.value)
             self.slowest_s = max(self.slowest_s, time.monotonic() - began)
-            await asyncio.sleep(self.pause_s)
+            await asyncio.sleep(self.pause_s)  # noqa: TID251 - the pace of a writer
 
     async def _tail(self, partition: int) -> None:
         """Read a partition as a projector does, until the writers have stopped and everything is read."""

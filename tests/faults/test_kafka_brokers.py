@@ -64,7 +64,7 @@ async def test_when_a_broker_is_frozen_writes_go_on_and_it_rejoins(log: KafkaLog
         thaw_at = time.monotonic() + FROZEN_S
         kafka_cluster.stop(1)
         await writers.go_on(WARM)
-        await asyncio.sleep(thaw_at - time.monotonic())
+        await asyncio.sleep(thaw_at - time.monotonic())  # noqa: TID251 - the length of the fault
         kafka_cluster.cont(1)
         await asyncio.to_thread(kafka_cluster.wait_ready)
         await writers.go_on(WARM)
@@ -79,7 +79,7 @@ async def test_with_two_brokers_down_nothing_is_acknowledged_and_writes_resume_w
         for i in (1, 2):
             await asyncio.to_thread(kafka_cluster.kill9, i)
         before = len(writers.acked)
-        await asyncio.sleep(DOWN_S)
+        await asyncio.sleep(DOWN_S)  # noqa: TID251 - the length of the fault
         assert len(writers.acked) - before <= ON_THEIR_WAY, "one replica alone acknowledged"
         for i in (1, 2):
             kafka_cluster.restart(i)
@@ -97,7 +97,7 @@ async def test_with_all_brokers_down_answers_and_closing_are_prompt_and_writes_r
             await asyncio.to_thread(kafka_cluster.kill9, i)
         hanging = asyncio.create_task(other.append([record(0)]))
         waiting = asyncio.create_task(other.read(0, 10**6, max_records=1, max_bytes=1, wait_s=1.0))
-        await asyncio.sleep(DOWN_S)
+        await asyncio.sleep(DOWN_S)  # noqa: TID251 - the length of the fault
         began = time.monotonic()
         await other.close()
         assert time.monotonic() - began <= 3.0

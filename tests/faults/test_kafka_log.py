@@ -209,7 +209,7 @@ async def test_after_a_record_was_refused_by_the_broker_the_next_ones_are_taken(
 async def test_an_append_that_is_cancelled_may_land_but_lands_once(open_log: Open) -> None:
     log = await open_log()
     append = asyncio.create_task(log.append([new := record(0)]))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # noqa: TID251 - let the other task begin
     append.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await append
@@ -245,7 +245,7 @@ async def test_without_brokers_an_append_is_rejected_in_time_and_more_than_may_w
     nobody = "127.0.0.1:9"
     producer = KafkaProducer(nobody, settings.kafka_topic, TopicAdmin(nobody, settings.kafka_topic).limit, max_pending_bytes=1500, deadline_s=1.0)
     waiting = asyncio.create_task(producer.append([record(0)]))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # noqa: TID251 - let the other task begin
     with pytest.raises(Overloaded):
         await producer.append([record(0)])
     began = time.monotonic()
@@ -274,7 +274,7 @@ async def _configure(admin: AIOKafkaAdminClient, settings: Settings, config: dic
         while True:
             if config.items() <= (await topic.config()).items():
                 return
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # noqa: TID251 - a poll with a deadline
 
 
 async def _fold(database: str, log_id: UUID, position: int) -> None:

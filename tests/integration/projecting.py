@@ -84,7 +84,7 @@ async def until(look: Callable[[], Awaitable[Any]], deadline_s: float = DEADLINE
     deadline = time.monotonic() + deadline_s
     while not (found := await look()):
         assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # noqa: TID251 - a poll with a deadline
     return found
 
 

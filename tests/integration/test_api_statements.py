@@ -202,6 +202,7 @@ async def test_limits_above_500_and_false_for_what_is_not_there_yet_are_fine(ten
     await tenant.post(statement())
     page = await tenant.get(STATEMENTS, limit=100_000, related_agents="false", related_activities="false", attachments="false", format="exact")
     assert len(page["statements"]) == 1
+    assert await tenant.get(STATEMENTS, limit="9" * 30) == page
 
 
 async def test_read_mine_shows_what_its_authority_vouches_for_and_nothing_else(tenant: Tenant) -> None:

@@ -156,3 +156,15 @@ async def test_next_is_good_for_its_own_learner_only(tenant: Tenant) -> None:
     assert following.startswith(f"/v1/learners/{ada}/transcript?")
     assert (await tenant.client.get(following.replace(ada, other))).status_code == 400
     assert (await tenant.client.get(following.replace("limit=1", "limit=2"))).status_code == 400
+
+
+@pytest.mark.parametrize("edge", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.5-14:00"])
+async def test_a_timestamp_that_has_no_year_in_utc_is_shown_as_the_nearest_that_has(tenant: Tenant, edge: str) -> None:
+    id_ = await tenant.learner(ADA, await tenant.post(did("passed", timestamp=edge)))
+
+    for moment in ({}, {"as_of": edge}, {"known_at": edge}):
+        await transcript(tenant, id_, **moment)
+        Evidence.model_validate(await tenant.get(f"/v1/learners/{id_}/evidence", **moment))
+    [entry] = (await transcript(tenant, id_))["entries"]
+    assert (entry["first"] == "0001-01-01T00:00:00.000000Z") == edge.startswith("0001")
+    assert (await transcript(tenant, id_, as_of=edge))["as_of"][:4] == edge[:4]

@@ -15,7 +15,7 @@ from services.projector.projections.learners import LearnersProjection
 from services.projector.run import StatementAt
 from services.runtime.failpoint import FAILPOINTS, FailpointHit
 from tests import reference_fold
-from tests.folding import HASHES, TENANT, At, apply, authority, copies_of, course_at, dump, folding, link_at, links_of, statement_at, transcripts
+from tests.folding import HASHES, TENANT, At, apply, authority, clear, copies_of, course_at, dump, folding, link_at, links_of, run_of, statement_at, transcripts
 from tests.worlds import World, truth_of, world
 
 Connection = asyncpg.Connection
@@ -230,6 +230,26 @@ async def test_every_description_of_a_course_is_kept(database: str) -> None:
         await apply(connection, projection, [course_at({"id": COURSE, "credits": 3}, STORED, 0), course_at({"id": COURSE, "credits": 5}, STORED + 1, 0)])
 
         assert [orjson.loads(row["body"])["credits"] for row in await connection.fetch("select body from course order by seq")] == [3, 5]
+
+
+async def test_statements_folded_one_by_one_in_one_transaction_end_as_they_do_in_one_run(database: str) -> None:
+    stands, target = told(ADA, "failed"), told(ADA, "passed")
+    void = told(EDX, VOIDED, object=about(target))
+    before = placed((stands, LMS), (void, LMS))
+    copy, other = {**stands, "verb": {"id": ADL + "passed"}}, told(ADA, "passed")
+    again = placed((copy, LMS), (target, LMS), (other, LMS), start=STORED + 10)  # a copy that loses, then the target of a void
+    projection = LearnersProjection(HASHES)
+    async with folding(database, projection) as connection:
+        await apply(connection, projection, before)
+        async with connection.transaction():
+            for record in again:
+                async with connection.transaction():
+                    await projection.apply(connection, run_of([record]))
+        one_by_one = await dump(connection)
+        await clear(connection)
+        await apply(connection, projection, before)
+        await apply(connection, projection, again)
+        assert await dump(connection) == one_by_one
 
 
 async def test_a_statement_that_cannot_be_folded_raises_and_its_actor_is_to_blame(database: str) -> None:

@@ -56,16 +56,16 @@ async def test_no_acknowledged_record_is_lost_when_all_of_postgres_is_killed_und
                 (position,) = await log.append([record(0, name)])
                 acked[name] = position.offset
             except LogUnavailable:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # noqa: TID251 - a client's back-off
 
     async with asyncio.TaskGroup() as group:
         for task in range(16):
             group.create_task(write(task))
         for _ in range(3):
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.4)  # noqa: TID251 - load between two faults
             own.kill9()
             await own.restart()
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.4)  # noqa: TID251 - load between two faults
         stop.set()
     placed = await place_all(log)
     assert len(acked) > 100
@@ -104,9 +104,9 @@ async def test_a_cancelled_append_that_still_waits_is_not_written(database: str)
     async with blocker.transaction():
         await blocker.execute("select from log_head for update")
         first = asyncio.create_task(log.append([record(0, "first")]))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # noqa: TID251 - let the append reach the blocked writer
         second = asyncio.create_task(log.append([record(0, "second")]))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # noqa: TID251 - let the append reach the blocked writer
         second.cancel()
     await first
 

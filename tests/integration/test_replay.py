@@ -41,7 +41,7 @@ async def test_a_replay_while_writes_go_on_equals_what_was_folded_live_and_reade
         async def write_on() -> None:
             while going:
                 await fill(log, 1)
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.005)  # noqa: TID251 - a poll with a deadline
         writing = asyncio.create_task(write_on())
         through = (await fetch(database, "select consistent_through()"))[0][0]
         report = await replay_projection(database, log, make(), lambda what, done, of: seen.append((what, done, of)))

@@ -6,9 +6,11 @@ import pytest
 
 from services.core.keys import key64
 from services.core.timeline import NO_SEQ
+from services.projector.projections.statements import StatementsProjection
+from services.projector.run import Run
 from services.runtime.memory_log import MemoryLog
 from services.runtime.postgres import connect
-from tests.integration.folding import fold_statements
+from tests.integration.folding import fold_statements, place
 from tests.integration.projecting import AUTHORITY, OTHER_AUTHORITY, fetch, projector, record, statement, until_folded, voiding
 
 GROUP = {"objectType": "Group", "mbox": "mailto:team@example.org", "member": [
@@ -105,3 +107,24 @@ async def test_conflicts_are_counted_in_the_cursor_for_those_who_wait(database: 
     conn = await connect(database)
     assert await conn.fetchval("select conflicts from projection_cursor where name = 'statements'") == 2
     await conn.close()
+
+
+async def test_what_a_crash_of_postgres_took_back_is_written_again_though_it_was_seen_before(database: str) -> None:
+    projection = StatementsProjection()
+    runs = [items for one in ([record(0, statement(uuid4()))], [record(0, statement(uuid4()))]) for items in place(one, {}).values()]
+
+    async def fold() -> None:
+        conn = await connect(database, search_path="statements_1, testamur")
+        await projection.prepare(conn)
+        for items in runs:
+            async with conn.transaction():
+                await projection.apply(conn, Run(0, items[0].stored, items[-1].stored, items))
+        await conn.close()
+
+    await fold()
+    before = await fetch(database, "select * from authority")
+    conn = await connect(database)
+    await conn.execute("truncate statements_1.statement, statements_1.authority")  # its commits do not wait for the disk
+    await conn.close()
+    await fold()
+    assert await fetch(database, "select * from authority") == before

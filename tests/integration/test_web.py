@@ -5,8 +5,10 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import UUID
 
 import httpx
+import pytest
 import pytest_asyncio
 import uvicorn
 
@@ -138,3 +140,15 @@ async def test_a_form_stands_for_another_request_in_xapi_1_0_3_and_not_in_2_0(we
         assert answer.status_code == 400, answer.text
         assert answer.headers["X-Experience-API-Version"]
         assert answer.headers["X-Experience-API-Consistent-Through"]
+
+
+@pytest.mark.parametrize(("method", "path", "allowed"), [
+    ("DELETE", "/xapi/statements", {"GET", "HEAD", "POST", "PUT"}), ("PATCH", "/v1/courses", {"GET", "HEAD", "PUT"}), ("PUT", "/v1/learners", {"GET", "HEAD"}),
+    ("GET", "/v1/identity/links", {"POST"}), ("GET", f"/v1/identity/links/{UUID(int=1)}", {"DELETE"}), ("POST", "/healthz/live", {"GET", "HEAD"}),
+])
+async def test_a_wrong_method_is_answered_with_every_method_the_path_knows(web: Web, method: str, path: str, allowed: set[str]) -> None:
+    async with web.client(await web.key("all")) as client:
+        answer = await client.request(method, path)
+
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].split(", ")) == allowed

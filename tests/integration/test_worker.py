@@ -1,15 +1,18 @@
 """Workers fold what is appended, share the cursors, take over from the dead, stand still where a record must not be skipped, and set aside what fails."""
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from services.core.timeline import seq_of
-from services.projector.cursor import clear_halt, free_leases
+from services.projector.cursor import acquire, clear_halt, free_leases
 from services.projector.projections.statements import StatementsProjection
 from services.projector.run import Connection, RecordAt, Run, StatementAt
+from services.projector.worker import open_connection
 from services.runtime.log import NewRecord
 from services.runtime.memory_log import MemoryLog
 from services.runtime.postgres import connect
@@ -58,6 +61,35 @@ async def test_the_leases_of_a_worker_known_to_be_dead_are_free_at_once(database
     async with projector(database, log):
         await append(log, record(0, statement(uuid4())))
         await until_folded(database, log)
+
+
+async def test_a_worker_frozen_in_the_middle_of_a_copy_does_not_keep_its_partition(database: str) -> None:
+    log = MemoryLog(1)
+    async with projector(database, log):
+        pass
+    conn = await connect(database)
+    (cursor,) = await acquire(conn, uuid4(), ["statements"], 1)
+    await conn.execute("update projection_cursor set lease_until = '-infinity'")
+    await conn.close()
+    frozen = await open_connection(database, cursor)
+    await frozen.execute("create temp table run_frozen (id uuid)")
+    await frozen.execute("begin")
+    await cursor.advance(frozen, cursor.position + 1, cursor.last_stored + 1, b"x")
+    copying = asyncio.create_task(frozen.copy_records_to_table("run_frozen", records=_never()))
+    async with projector(database, log, ready=False):
+        await append(log, record(0, statement(uuid4())))
+        await until_folded(database, log)
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await frozen.execute("commit")
+    copying.cancel()
+    await asyncio.gather(copying, return_exceptions=True)
+    frozen.terminate()
+
+
+async def _never() -> AsyncIterator[tuple[UUID]]:
+    """Give rows as a process that is stopped does."""
+    await asyncio.Event().wait()
+    yield (uuid4(),)
 
 
 async def test_a_partition_halts_at_a_record_it_cannot_read_the_others_go_on_and_it_goes_on_when_cleared(database: str) -> None:
@@ -178,6 +210,6 @@ async def test_a_deadlock_is_retried_and_both_partitions_go_on(database: str) ->
     async with projector(database, log, projections=[StatementsProjection()]):
         for n in range(0, 300, 30):
             await append(log, *(record(0, raw[id_]) for id_ in ids[n:n + 30]), *(record(1, raw[id_]) for id_ in reversed(ids[n:n + 30])))
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # noqa: TID251 - let the other task begin
         await until_folded(database, log)
         assert (await fetch(database, "select count(*) from statement"))[0][0] == 300

@@ -27,7 +27,8 @@ def make_system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Call
     made: list[System] = []
 
     def make(log: str, *, settings: dict[str, str] | None = None, arguments: tuple[str, ...] = ("--workers", "2")) -> System:
-        made.append(System(tmp_path / f"data{len(made)}", kafka=_kafka(request, log), settings={**_settings(log, str(tmp_path.name)), **(settings or {})}, arguments=arguments))
+        environment = {**_settings(log, str(tmp_path.name)), **(settings or {})}
+        made.append(System(tmp_path / f"data{len(made)}", kafka=_kafka(request, log), settings=environment, arguments=arguments))
         return made[-1]
 
     yield make

@@ -20,11 +20,15 @@ class Connection:
 
     def __init__(self, host: str, port: int, *, key: str, secret: str, timeout_s: float = 15) -> None:
         """`key` and `secret` go out as Basic authentication with every request."""
-        self._host, self._port, self._timeout_s = host, port, timeout_s
+        self._host, self._port, self._key, self._secret, self._timeout_s = host, port, key, secret, timeout_s
         token = base64.b64encode(f"{key}:{secret}".encode()).decode()
         self._common = f"Host: {host}:{port}\r\nAuthorization: Basic {token}\r\nX-Experience-API-Version: 1.0.3\r\n"
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
+
+    def another(self) -> "Connection":
+        """Return another connection of the same user."""
+        return Connection(self._host, self._port, key=self._key, secret=self._secret, timeout_s=self._timeout_s)
 
     async def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
         """Send one request and return the whole answer."""

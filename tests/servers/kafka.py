@@ -242,7 +242,7 @@ async def _await_produce(bootstrap: str, topic: str, n: int) -> None:
         except (KafkaError, TimeoutError, OSError) as error:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the brokers {bootstrap} are not ready") from error
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # noqa: TID251 - a poll with a deadline
 
 
 async def _produce(bootstrap: str, topic: str, n: int) -> None:

@@ -38,10 +38,10 @@ class History:
 class Writer:
     """One client: posts batches of random statements until told to stop."""
 
-    def __init__(self, connection: Connection, history: History, *, seed: int, batch: int = 10, people: int = 40, void_share: float = 0.03, statements: int | None = None) -> None:
-        """`people` actors over 12 activities; `statements` bounds how many are posted."""
+    def __init__(self, connection: Connection, history: History, *, seed: int, batch: int = 10, void_share: float = 0.03) -> None:
+        """40 actors over 12 activities; `void_share` of the statements void one that was acknowledged before."""
         self.connection, self.history, self.random = connection, history, random.Random(seed)
-        self.batch, self.people, self.void_share, self.left = batch, people, void_share, statements
+        self.batch, self.void_share = batch, void_share
         self.own: list[str] = []
 
     def uuid(self) -> str:
@@ -51,14 +51,15 @@ class Writer:
     def statement(self, registration: str) -> dict[str, Any]:
         """Return a random statement, or now and then a void of one sent before."""
         r = self.random
-        base: dict[str, Any] = {"id": self.uuid(), "timestamp": (START + timedelta(seconds=r.randrange(20_000_000))).isoformat(), "context": {"registration": registration}}
+        timestamp = (START + timedelta(seconds=r.randrange(20_000_000))).isoformat()
+        base: dict[str, Any] = {"id": self.uuid(), "timestamp": timestamp, "context": {"registration": registration}}
         if self.own and r.random() < self.void_share:
             target = r.choice(self.own)
             self.history.voids[base["id"]] = target
             return {**base, "actor": {"mbox": "mailto:registrar@example.org"}, "verb": {"id": "http://adlnet.gov/expapi/verbs/voided"},
                     "object": {"objectType": "StatementRef", "id": target}}
         verb = r.choice(VERBS)
-        statement = {**base, "actor": {"mbox": f"mailto:person{r.randrange(self.people)}@example.org"}, "verb": {"id": f"http://adlnet.gov/expapi/verbs/{verb}"},
+        statement = {**base, "actor": {"mbox": f"mailto:person{r.randrange(40)}@example.org"}, "verb": {"id": f"http://adlnet.gov/expapi/verbs/{verb}"},
                      "object": {"id": f"https://example.org/course/{r.randrange(12)}", "definition": {"type": "http://adlnet.gov/expapi/activities/course"}}}
         if verb in ("passed", "failed", "completed"):
             statement["result"] = {"score": {"scaled": round(r.random(), 3)}, "duration": f"PT{r.randrange(1, 4000)}S"}
@@ -89,8 +90,6 @@ class Writer:
             self.history.unknown.update(sent)
 
     async def run(self, going_on: Callable[[], bool]) -> None:
-        """Post until told to stop, or until everything is posted."""
-        while going_on() and self.left != 0:
+        """Post until told to stop."""
+        while going_on():
             await self.post()
-            if self.left is not None:
-                self.left = max(0, self.left - self.batch)

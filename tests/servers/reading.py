@@ -1,5 +1,7 @@
 """Reading a whole system through HTTP, and holding what is there against a history of what was told."""
+import asyncio
 import json
+import time
 from collections import Counter
 
 import msgspec
@@ -33,8 +35,8 @@ async def every_statement(connection: Connection, query: str = "limit=500&ascend
     return found
 
 
-async def until_everything_is_visible(connection: Connection) -> str:
-    """Wait until all that was ever acknowledged can be seen; return a position behind it all, a statement's that is nobody's evidence."""
+async def until_everything_is_visible(connection: Connection) -> None:
+    """Wait until all that was ever acknowledged can be seen: Consistent-Through has passed a statement that is nobody's evidence."""
     marker = {"actor": {"objectType": "Group", "member": [{"mbox": "mailto:nobody@example.org"}]}, "verb": {"id": "http://adlnet.gov/expapi/verbs/experienced"},
               "object": {"id": "https://example.org/marker"}}
     answer = await connection.request("POST", "/xapi/statements", json.dumps(marker).encode())
@@ -42,7 +44,16 @@ async def until_everything_is_visible(connection: Connection) -> str:
     position = answer.headers["lrs-position"]
     seen = await connection.request("GET", "/xapi/statements?limit=1", headers={"LRS-Min-Position": position, "Prefer": "wait=10"})
     assert seen.status == 200, seen.body
-    return position
+
+
+async def until_everything_is_folded(connection: Connection, within_s: float = 20) -> None:
+    """Wait until learners' answers know everything that was ever acknowledged, in every partition."""
+    await until_everything_is_visible(connection)
+    through = (await connection.request("GET", "/xapi/statements?limit=1")).headers["x-experience-api-consistent-through"]
+    deadline = time.monotonic() + within_s
+    while (await connection.request("GET", "/v1/learners?limit=1")).headers.get("lrs-consistent-through", "") < through:
+        assert time.monotonic() < deadline, f"learners did not get to {through}"
+        await asyncio.sleep(0.02)  # noqa: TID251 - a poll with a deadline
 
 
 async def check(connection: Connection, history: History) -> dict[str, bytes]:

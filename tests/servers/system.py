@@ -31,10 +31,12 @@ def free_port() -> int:
 class System:
     """`testamur up` on one data directory: started, hurt, stopped and started again."""
 
-    def __init__(self, data_dir: Path, *, kafka: str | None = None, settings: Mapping[str, str] | None = None, arguments: tuple[str, ...] = ("--workers", "2")) -> None:
+    def __init__(
+        self, data_dir: Path, *, kafka: str | None = None, settings: Mapping[str, str] | None = None, arguments: tuple[str, ...] = ("--workers", "2"),
+    ) -> None:
         """`kafka` names brokers; `settings` are further environment variables."""
         self.data_dir, self.port, self._arguments = data_dir, free_port(), arguments
-        self.environment = {**os.environ, "TESTAMUR_BOOTSTRAP_KEY": KEY, "TESTAMUR_BOOTSTRAP_SECRET": SECRET, "TESTAMUR_DATA_DIR": str(data_dir), **(settings or {})}
+        self.environment = {**os.environ, "TESTAMUR_BOOTSTRAP_KEY": KEY, "TESTAMUR_BOOTSTRAP_SECRET": SECRET, **(settings or {})}
         self.environment.pop("TESTAMUR_KAFKA", None)
         if kafka:
             self.environment["TESTAMUR_KAFKA"] = kafka
@@ -86,7 +88,8 @@ class System:
 
     def create_key(self, tenant: str, *scopes: str) -> tuple[str, str]:
         """Make an API key of a tenant and return (key, secret)."""
-        ended = self.command("key", "create", "--name", tenant, "--tenant", tenant, *(part for scope in scopes or ("lrs:admin",) for part in ("--scope", scope)), "--json")
+        wanted = [part for scope in scopes or ("lrs:admin",) for part in ("--scope", scope)]
+        ended = self.command("key", "create", "--name", tenant, "--tenant", tenant, *wanted, "--json")
         assert ended.returncode == 0, ended.stderr
         made: dict[str, Any] = json.loads(ended.stdout)
         return made["key"], made["secret"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from services.data_dir import Refused
 from services.importer.source import Line, read
 
 
@@ -55,3 +56,11 @@ def test_a_statement_of_xapi_2_is_sent_as_one(tmp_path: Path) -> None:
     content = b'{"id":"a"}\n{"id":"b","version":"2.0.0"}\n{"id":"c","context":{"contextAgents":[]}}\n{"id":"d","version":"1.0.3"}\n'
 
     assert [line.version for line in lines(tmp_path, content)] == ["1.0.3", "2.0.0", "2.0.0", "1.0.3"]
+
+
+@pytest.mark.parametrize("damaged", [
+    gzip.compress(b'{"id":"a"}\n' * 500)[:-9], b"\x1f\x8bnothing of the kind", gzip.compress(b'{"id":"a"}\n')[:12] + b"\xff" * 20,
+])
+def test_a_damaged_gzip_file_is_refused_with_a_sentence_that_says_where(tmp_path: Path, damaged: bytes) -> None:
+    with pytest.raises(Refused, match=r"file is damaged after statement \d+: .+"):
+        lines(tmp_path, damaged)

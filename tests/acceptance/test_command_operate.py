@@ -1,0 +1,117 @@
+"""`testamur key`, `status`, `doctor`, `replay` and `migrate`: what operators type."""
+import json
+import time
+from base64 import b64encode
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+from uuid import uuid4
+
+import pytest
+
+from tests.servers.system import System
+
+
+def status_of(system: System, key: str, secret: str) -> int:
+    """Return what the server answers to a key."""
+    token = b64encode(f"{key}:{secret}".encode()).decode()
+    request = Request(f"{system.url}/xapi/statements?limit=1", headers={"Authorization": f"Basic {token}", "X-Experience-API-Version": "1.0.3"})
+    try:
+        with urlopen(request, timeout=10) as answer:
+            code: int = answer.status
+            return code
+    except HTTPError as refused:
+        return refused.code
+
+
+def test_a_key_made_is_in_force_at_once_and_a_revoked_one_within_five_seconds(here: System) -> None:
+    made = json.loads(here.command("key", "create", "--name", "lms", "--tenant", f"t-{uuid4()}", "--scope", "all", "--scope", "lrs:read", "--json").stdout)
+    in_force = status_of(here, made["key"], made["secret"])
+    revoked = here.command("key", "revoke", made["key"])
+    deadline = time.monotonic() + 5
+
+    while status_of(here, made["key"], made["secret"]) != 401:
+        assert time.monotonic() < deadline, "still in force"
+    assert made["scopes"] == ["all", "lrs:read"]
+    assert sorted(made) == ["key", "scopes", "secret", "tenant"]
+    assert (in_force, revoked.returncode) == (200, 0)
+    assert here.command("key", "revoke", made["key"]).returncode == 1
+
+
+def test_a_key_is_listed_without_its_secret_and_with_its_authority(here: System) -> None:
+    authority = {"mbox": "mailto:office@example.org", "objectType": "Agent"}
+    made = json.loads(here.command("key", "create", "--name", "office", "--authority", json.dumps(authority), "--json").stdout)
+
+    listed = here.command("key", "list", "--json")
+
+    [row] = [row for row in json.loads(listed.stdout) if row["key"] == made["key"]]
+    assert row["authority"] == authority
+    assert row["scopes"] == made["scopes"] == ["statements/write", "statements/read/mine"]
+    assert made["secret"] not in listed.stdout
+
+
+def test_the_list_of_keys_shows_each_key_whole_however_narrow_the_terminal(here: System) -> None:
+    made = json.loads(here.command("key", "create", "--name", "a name of some length " * 5, "--tenant", "t" * 60, "--json").stdout)
+
+    assert made["key"] in here.command("key", "list").stdout.split()
+
+
+@pytest.mark.parametrize("arguments", [("--scope", "everything"), ("--authority", "{"), ("--authority", '{"name": "nobody"}')])
+def test_a_key_that_makes_no_sense_is_refused_with_a_sentence(here: System, arguments: tuple[str, ...]) -> None:
+    ended = here.command("key", "create", "--name", "x", *arguments)
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("testamur: ")
+    assert "Traceback" not in ended.stderr
+
+
+def test_status_as_json_has_the_members_of_the_contract(here: System) -> None:
+    told = json.loads(here.command("status", "--json").stdout)
+
+    assert set(told) == {"statements", "learners", "consistent_through", "partitions", "projections", "dead_letters", "conflicts"}
+    assert [sorted(each) for each in told["partitions"]] == [["end", "halted", "partition"]]
+    assert [each["name"] for each in told["projections"]] == ["learners", "statements"]
+    assert all(sorted(each) == ["lag", "name", "version"] for each in told["projections"])
+
+
+def test_the_doctor_finds_a_running_system_sound(here: System) -> None:
+    ended = here.command("doctor")
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert all(line.startswith("ok") for line in ended.stdout.splitlines())
+
+
+@pytest.mark.parametrize("name", ["statements", "learners"])
+def test_a_replay_of_a_running_system_equals_it_and_changes_over(here: System, name: str) -> None:
+    ended = here.command("replay", name)
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "DIFFERS" not in ended.stdout
+
+
+def test_a_replay_of_nothing_is_refused_with_a_sentence(here: System) -> None:
+    ended = here.command("replay", "nonsense")
+
+    assert (ended.returncode, ended.stderr) == (1, "testamur: there is no projection nonsense\n")
+
+
+@pytest.mark.parametrize("command", [("up",), ("status",), ("key", "list"), ("migrate",)])
+def test_a_data_directory_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path, command: tuple[str, ...]) -> None:
+    system = System(tmp_path / "data")
+    system.data_dir.mkdir()
+    (system.data_dir / "format").write_text("99\n")
+
+    ended = system.command(*command)
+
+    assert ended.returncode == 1
+    assert "newer version of Testamur" in ended.stderr
+    assert [file.name for file in system.data_dir.iterdir()] == ["format"]
+
+
+def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    system = System(tmp_path / "data", settings={"TESTAMUR_PARTITIONS": "many"})
+
+    ended = system.command("migrate")
+
+    assert ended.returncode == 1
+    assert "TESTAMUR_PARTITIONS" in ended.stderr

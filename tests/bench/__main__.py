@@ -1,0 +1,30 @@
+"""`python -m tests.bench [core log http projection system]`: measure all or what is named, then write docs/benchmarks.md.
+
+About 15 minutes; TESTAMUR_SOAK=1 sustains for 5 minutes and loads a million statements. TESTAMUR_BENCH_STATEMENTS sets how many whole systems hold at the
+end, TESTAMUR_BENCH_DIR the disk that is measured, TESTAMUR_BENCH_LOG one log of the two.
+"""
+import argparse
+import logging
+
+import structlog
+
+from tests.bench import bench_core, bench_http, bench_log, bench_projection, bench_system, report
+
+BENCHES = {"core": bench_core.main, "log": bench_log.main, "http": bench_http.main, "projection": bench_projection.main, "system": bench_system.main}
+
+
+def main() -> None:
+    """Run what is named, in this order."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*BENCHES, []], metavar="name", help=", ".join(BENCHES))
+    named = parser.parse_args().names
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it reports every try to reach a broker that is still starting
+    for name, bench in BENCHES.items():
+        if not named or name in named:
+            bench()
+            report.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""G2 and G3: what a POST of one statement costs, beside a bare echo, and what a durable append leaves of its rate."""
+import asyncio
+import json
+import sys
+import time
+from typing import Any
+
+from tests.bench.corpus import corpus
+from tests.bench.goals import G2, G3
+from tests.bench.recipe import Mood, compare, cpu_s, interleaved
+from tests.servers.http_client import Connection
+from tests.servers.system import free_port
+
+ROUNDS, SECONDS, CLIENTS = 7, 2.0, 64
+
+
+class Server:
+    """One application in a process of its own."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind, self.port, self.postgres = kind, free_port(), 0
+        self.process: asyncio.subprocess.Process | None = None
+        self.connections: list[Connection] = []
+
+    async def start(self) -> None:
+        """Start it and wait until it listens."""
+        self.process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bench.apps", self.kind, str(self.port), stdout=asyncio.subprocess.PIPE)
+        assert self.process.stdout is not None
+        key: dict[str, Any] = json.loads(await asyncio.wait_for(self.process.stdout.readline(), 60))
+        self.postgres = key["postgres"]
+        self.connections = [Connection("127.0.0.1", self.port, key=key["key"], secret=key["secret"]) for _ in range(CLIENTS)]
+
+    async def load(self, bodies: list[bytes]) -> tuple[float, float]:
+        """Return requests a second and server CPU microseconds a request."""
+        assert self.process is not None
+        done, end, cpu, begun = 0, time.perf_counter() + SECONDS, cpu_s(self.process.pid), time.perf_counter()
+
+        async def client(connection: Connection) -> None:
+            nonlocal done
+            while time.perf_counter() < end:
+                answer = await connection.request("POST", "/xapi/statements", bodies[done % len(bodies)], {"Prefer": "respond-async"})
+                assert answer.status == 200, answer.body
+                done += 1
+        await asyncio.gather(*(client(connection) for connection in self.connections))
+        return done / (time.perf_counter() - begun), (cpu_s(self.process.pid) - cpu) * 1e6 / done
+
+    async def stop(self) -> None:
+        """End it."""
+        for connection in self.connections:
+            connection.close()
+        if self.process is not None and self.process.returncode is None:
+            self.process.terminate()
+            await asyncio.wait_for(self.process.wait(), 30)
+
+
+def without_id(raw: bytes) -> bytes:
+    """Return the statement without its id, so that nothing has to be looked up."""
+    statement = json.loads(raw)
+    del statement["id"]
+    return json.dumps(statement, separators=(",", ":")).encode()
+
+
+async def measure() -> None:
+    """Run the three servers and compare them."""
+    bodies = [without_id(raw) for raw in corpus(500)]
+    servers = {kind: Server(kind) for kind in ("echo", "unwritten", "durable")}
+    try:
+        for server in servers.values():
+            await server.start()
+
+        async def cost(kind: str) -> float:
+            return (await servers[kind].load(bodies))[1]
+
+        async def rate(kind: str) -> float:
+            return (await servers[kind].load(bodies))[0]
+
+        mood = Mood(*(server.postgres for server in servers.values()))
+        floors, systems = await interleaved(ROUNDS, lambda: cost("echo"), lambda: cost("unwritten"))
+        compare(G2, floors, systems, "µs CPU a request", mood.end()).save()
+        mood = Mood(*(server.postgres for server in servers.values()))
+        floors, systems = await interleaved(ROUNDS, lambda: rate("unwritten"), lambda: rate("durable"))
+        compare(G3, floors, systems, "requests/s", mood.end()).save()
+    finally:
+        for server in servers.values():
+            await server.stop()
+
+
+def main() -> None:
+    """Measure both."""
+    asyncio.run(measure())
+
+
+if __name__ == "__main__":
+    main()

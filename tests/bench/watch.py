@@ -1,0 +1,113 @@
+"""What is seen of a whole system from outside while it works: lag from /metrics, CPU and memory of its processes by role, bytes in its database."""
+import asyncio
+import re
+import statistics
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from services.runtime.embedded import EmbeddedPostgres
+from services.runtime.postgres import connect
+from tests.bench.recipe import cpu_s
+from tests.servers.system import Role, System
+
+ROLES: tuple[Role, ...] = ("web", "projector", "postgres", "supervisor")
+_LAG = re.compile(r'^testamur_projection_lag_records\{partition="\d+",projection="(\w+)"\} (\S+)$', re.MULTILINE)
+_SAMPLE_S = 1.0
+_DRAIN_S = 600.0
+
+
+@dataclass
+class Lag:
+    """Records that each projection has yet to fold, sampled each second: (seconds since the beginning, records)."""
+
+    samples: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+    def add(self, at: float, lag: dict[str, float]) -> None:
+        """Take one sample."""
+        for name, records in lag.items():
+            self.samples.setdefault(name, []).append((at, records))
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Return for each projection the median of the first and of the last third, and the most."""
+        found = {}
+        for name, samples in self.samples.items():
+            values, third = [records for _, records in samples], max(1, len(samples) // 3)
+            found[name] = {"first third": statistics.median(values[:third]), "last third": statistics.median(values[-third:]), "most": max(values)}
+        return found
+
+
+async def lag_of(system: System) -> dict[str, float]:
+    """Return how many records each projection has yet to fold."""
+    async with system.connection() as connection:
+        answer = await connection.request("GET", "/metrics")
+    assert answer.status == 200, answer.body
+    lag: dict[str, float] = {}
+    for name, records in _LAG.findall(answer.body.decode()):
+        lag[name] = lag.get(name, 0) + float(records)
+    assert set(lag) == {"statements", "learners"}, lag
+    return lag
+
+
+@asynccontextmanager
+async def watched(system: System) -> AsyncIterator[Lag]:
+    """Sample the lag while the body runs."""
+    lag, begun = Lag(), time.perf_counter()
+
+    async def watch() -> None:
+        while True:
+            lag.add(time.perf_counter() - begun, await lag_of(system))
+            await asyncio.sleep(_SAMPLE_S)  # noqa: TID251 - samples in time
+    task = asyncio.create_task(watch())
+    try:
+        yield lag
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def drained(system: System) -> None:
+    """Wait until both projections have folded everything."""
+    async with asyncio.timeout(_DRAIN_S):
+        while any((await lag_of(system)).values()):  # noqa: ASYNC110 - another process tells nobody
+            await asyncio.sleep(0.05)  # noqa: TID251 - as above
+
+
+def cpu_by_role(system: System) -> dict[str, float]:
+    """Return the CPU seconds used by each role."""
+    used: dict[str, float] = {role: cpu_s(*system.pids(role)) for role in ROLES}
+    used["supervisor"] -= used["web"] + used["projector"]  # they are its children
+    return used
+
+
+def rss_by_role(system: System) -> dict[str, float]:
+    """Return the MiB each role needs at most so far: of Postgres, whose processes share memory, each one's fair share now."""
+    found: dict[str, float] = {role: sum(_peak_mib(pid) for pid in system.pids(role)) for role in ROLES}
+    family = [process for pid in system.pids("postgres") for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
+    return {**found, "postgres": sum(process.memory_full_info().pss for process in family) / 2**20}
+
+
+async def sizes_of(system: System) -> dict[str, int]:
+    """Return the bytes of the database, of the log in it, and of each projection, after a checkpoint."""
+    connection = await connect(EmbeddedPostgres(system.data_dir).dsn, command_timeout_s=120)
+    try:
+        await connection.execute("checkpoint")
+        row = await connection.fetchrow("""
+            select pg_database_size(current_database()) as database, pg_total_relation_size('testamur.log_record') as log,
+                (select sum(pg_total_relation_size(c.oid)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                 where c.relkind = 'r' and n.nspname like 'statements\\_%') as statements,
+                (select sum(pg_total_relation_size(c.oid)) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                 where c.relkind = 'r' and n.nspname like 'learners\\_%') as learners""")
+        assert row is not None
+        return {name: int(size) for name, size in row.items()}
+    finally:
+        await connection.close()
+
+
+def _peak_mib(pid: int) -> float:
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
