@@ -1,0 +1,1 @@
+"""The commands of `testamur`, one a file; services/cli.py puts them together."""

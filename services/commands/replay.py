@@ -1,0 +1,91 @@
+"""`testamur replay NAME`: a projection folded anew from the log, compared, and put in use."""
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from services.commands.options import DataDir, settings_from
+from services.data_dir import Refused, running
+from services.projector.main import run_projector
+from services.projector.replay import ReplayRefused, ReplayReport
+from services.projector.replay import replay as rebuild
+from services.runtime.log import Log
+from services.runtime.migrate import VIEWS, migrate
+from services.runtime.open_log import open_log
+from services.runtime.settings import Settings
+from services.supervisor import database
+
+
+def replay(
+    name: Annotated[str, typer.Argument(help=f"The projection: {' or '.join(VIEWS)}.")],
+    accept_changes: Annotated[bool, typer.Option("--accept-changes", help="Change over even if the new version differs from the one in use.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Fold the log into a new version beside the one in use, compare them, and change over. Ends with 1 if they differ, having changed nothing."""
+    try:
+        report = asyncio.run(_replay(settings_from(data_dir=data_dir), name, accept_changes=accept_changes))
+    except ReplayRefused as refusal:
+        raise Refused(str(refusal)) from refusal
+    typer.echo(_as_text(report))
+    if not report.cut_over:
+        raise typer.Exit(1)
+
+
+async def _replay(settings: Settings, name: str, *, accept_changes: bool) -> ReplayReport:
+    async with database(settings) as dsn:
+        await migrate(dsn)
+        log = await open_log(settings, dsn)
+        try:
+            async with _live_workers(settings, dsn, log):
+                with _shown(name) as progress:
+                    return await rebuild(settings, dsn, log, name, progress, accept_changes=accept_changes)
+        finally:
+            await log.close()
+
+
+@asynccontextmanager
+async def _live_workers(settings: Settings, dsn: str, log: Log) -> AsyncIterator[None]:
+    """Have somebody fold into the version in use: where no `up` runs, we do."""
+    if running(settings.data_dir) is not None:
+        yield
+        return
+    stop, ready = asyncio.Event(), asyncio.Event()
+    work = asyncio.create_task(run_projector(settings, dsn, log, uuid4(), stop, ready.set))
+    try:
+        await asyncio.wait({work, waiting := asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        yield
+    finally:
+        stop.set()
+        await work
+
+
+@contextmanager
+def _shown(name: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Give what to call with each step and how far it is: a bar on a terminal, a line for each step elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("records"), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task, step = bar.add_task(name), ""
+
+        def tell(doing: str, done: int, total: int) -> None:
+            nonlocal step
+            if doing != step and not console.is_terminal:
+                console.print(f"{name}: {doing}, {total:,} records", highlight=False)
+            step = doing
+            bar.update(task, description=f"{name}: {doing}", completed=done, total=total)
+
+        yield tell
+
+
+def _as_text(report: ReplayReport) -> str:
+    lines = [f"{table:<16} {'equal' if report.before[table] == report.after[table] else 'DIFFERS'}  {report.after[table]}" for table in report.after]
+    for table, keys in report.differences.items():
+        lines.append(f"first rows of {table} that differ: {' '.join(keys)}")
+    ending = f"version {report.new} of {report.name} is in use" if report.cut_over else f"version {report.old} of {report.name} stays in use"
+    return "\n".join([*lines, f"{report.records:,} records in {report.seconds:.1f} s; {ending}."])

@@ -1,0 +1,45 @@
+"""`testamur status`: how much there is, how far it is folded, and what stands still."""
+import asyncio
+import json
+from typing import Any
+
+import typer
+
+from services.api.status import status as status_of
+from services.commands.options import DataDir, Json, settings_from
+from services.runtime.migrate import migrate
+from services.runtime.open_log import open_log
+from services.runtime.postgres import open_pool
+from services.runtime.settings import Settings
+from services.supervisor import database
+
+
+def status(as_json: Json = False, data_dir: DataDir = None) -> None:
+    """Say how much is stored, how far it is folded, and what stands still."""
+    answer = asyncio.run(_status(settings_from(data_dir=data_dir)))
+    typer.echo(json.dumps(answer) if as_json else _as_text(answer))
+
+
+async def _status(settings: Settings) -> dict[str, Any]:
+    async with database(settings) as dsn:
+        await migrate(dsn)
+        async with await open_pool(dsn, max=2) as pool:
+            log = await open_log(settings, dsn)
+            try:
+                return await status_of(pool, log)
+            finally:
+                await log.close()
+
+
+def _as_text(answer: dict[str, Any]) -> str:
+    lines = [
+        f"statements          {answer['statements']:,}",
+        f"learners            {answer['learners']:,}",
+        f"consistent through  {answer['consistent_through']}",
+        f"dead letters        {answer['dead_letters']:,}",
+        f"conflicts           {answer['conflicts']:,}",
+    ]
+    lines += [f"projection          {each['name']} {each['version']}: {each['lag']:,} records behind" for each in answer["projections"]]
+    for each in answer["partitions"]:
+        lines.append(f"partition {each['partition']:<9} ends at {each['end']:,}" + (f", HALTED: {each['halted']}" if each["halted"] else ""))
+    return "\n".join(lines)

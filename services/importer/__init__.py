@@ -1,0 +1,1 @@
+"""Statements from files into a server, over HTTP: used by `testamur import` and by the demo."""
