@@ -41,6 +41,8 @@ def main() -> None:
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         if not transient(error):
             raise
+        if isinstance(error, OSError) and error.filename is not None:
+            sys.exit(f"testamur: {error.filename}: {error.strerror}.")
         sys.exit(f"testamur: the database cannot be reached or does not answer: {error or type(error).__name__}")
 
 

@@ -114,7 +114,10 @@ async def listen(settings: Settings, patience_s: float = 0) -> socket.socket:
     """Return a socket that listens on the address of the settings. Raises Refused when that is taken for longer than our patience."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience_s
-    family, kind, protocol, _, address = (await loop.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM))[0]
+    try:
+        family, kind, protocol, _, address = (await loop.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM))[0]
+    except OSError as error:
+        raise data_dir.Refused(f"{settings.host} is no address of this machine ({error.strerror}); choose another with --host.") from error
     while True:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

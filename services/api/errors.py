@@ -6,6 +6,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from services.core.errors import BadRequest, LrsError, NotFound, Unauthenticated, Unavailable
 from services.runtime import http
@@ -15,6 +16,7 @@ from services.runtime.telemetry import AUTH_FAILURES
 
 _log = structlog.get_logger(__name__)
 STATEMENTS = "/xapi/statements"
+_WRITES = ("POST", "PUT")
 _AWAY = "The store cannot be read right now; repeat the request a little later."
 
 
@@ -29,7 +31,7 @@ def install(app: FastAPI, state: State) -> None:
     """Let `app` answer every error as a problem."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        problem = as_lrs_error(error)
+        problem = MethodNotAllowed(allowed=_methods(request)) if isinstance(error, HTTPException) and error.status_code == 405 else as_lrs_error(error)
         if problem is not error and not isinstance(error, HTTPException) and request.method not in ("GET", "HEAD"):
             problem.outcome = "unknown"  # it may have gone wrong after the record was appended
         if request.scope["path"].startswith(STATEMENTS) and problem.status in (400, 404):
@@ -41,13 +43,20 @@ def install(app: FastAPI, state: State) -> None:
         app.add_exception_handler(kind, answer)
 
 
+def _methods(request: Request) -> str:
+    """Return the methods that the path of a request knows, whichever route and (for statements) whichever service takes them."""
+    taken = [
+        method for method in ("GET", "POST", "PUT", "DELETE") if (method in _WRITES and request.scope["path"] == STATEMENTS)
+        or any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
+    return ", ".join(each for method in taken for each in (("GET", "HEAD") if method == "GET" else (method,)))
+
+
 def as_lrs_error(error: Exception) -> LrsError:
     """Return the error as one of ours; what we did not foresee is logged and tells the client nothing."""
     if isinstance(error, LrsError):
         return error
     if isinstance(error, HTTPException):
-        if error.status_code == 405:
-            return MethodNotAllowed(allowed=(error.headers or {}).get("Allow", ""))
         return NotFound("There is nothing at this path.") if error.status_code == 404 else BadRequest(str(error.detail))
     if isinstance(error, RequestValidationError):
         return BadRequest("The request cannot be understood.")

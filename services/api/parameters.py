@@ -76,9 +76,9 @@ def limit(params: Mapping[str, str], default: int) -> int:
     value = params.get("limit")
     if value is None:
         return default
-    if not (value.isascii() and value.isdigit() and len(value) <= 9):
+    if not (value.isascii() and value.isdigit()):
         raise BadRequest("`limit` is not a whole number of 0 or more.")
-    return min(int(value) or MAX_LIMIT, MAX_LIMIT)
+    return min(int(value.lstrip("0")[:9] or MAX_LIMIT), MAX_LIMIT)
 
 
 def agent(params: Mapping[str, str], name: str = "agent") -> str | None:

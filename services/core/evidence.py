@@ -3,6 +3,7 @@
 Only the statement, its `stored` and the authority and scopes of its record are looked at, so the same record always gives the same evidence.
 """
 import math
+import re
 from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +17,7 @@ import msgspec
 from services.core import actor, vocabulary
 from services.core.scopes import grants
 from services.core.syntax import duration, timestamp
-from services.core.timeline import micros
+from services.core.timeline import EPOCH
 
 REGISTERED, ATTEMPTED, COMPLETED, FAILED, PASSED, WITHDRAWN = 1, 2, 3, 4, 5, 6
 """The class of a statement: what it alone would make of a transcript's line."""
@@ -38,6 +39,8 @@ _CLASS_OF_VERB = {
 _BEGINS = frozenset({"attempted", "initialized", "launched"})
 _OUTCOMES = frozenset({COMPLETED, FAILED, PASSED})
 _ABSENT: dict[str, str] = {}
+_SHORT = re.compile(r"PT(?:([0-9]{1,5})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,6})(?:\.([0-9]{1,6}))?S)?")
+"""The durations that senders use, of which `PT` alone is none; any other form is read by hand."""
 _LEVEL_OF_WORD = {"none": NONE, "verified": VERIFIED, "substantial": VERIFIED, "high": VERIFIED, "proctored": PROCTORED}
 
 
@@ -104,7 +107,7 @@ def evidence_of(statement: dict[str, Any], *, ifi: str | None, stored: int, auth
     `ifi` is that of its actor, `authority` the canonical text of the record's authority, `scopes` those of the record, `stored` an instant.
     """
     target = statement["object"]
-    identity = actor.identity(ifi) if ifi is not None and target.get("objectType", "Activity") == "Activity" else None
+    identity = _identity(ifi) if ifi is not None and target.get("objectType", "Activity") == "Activity" else None
     if ifi is None or identity is None:
         return None
     definition = target.get("definition") or {}
@@ -114,7 +117,7 @@ def evidence_of(statement: dict[str, Any], *, ifi: str | None, stored: int, auth
     at = stored if happened is None else min(happened, stored)
     return Evidence(
         ifi, identity, statement["actor"].get("name"), target["id"], display(name) if name else None, definition.get("type"), at,
-        facts_of(statement, at=at, authority=authority, trusted="lrs:assure" in scopes or grants(tuple(scopes), "lrs:assure")),
+        facts_of(statement, at=at, authority=authority, trusted=_trusted(tuple(scopes))),
     )
 
 
@@ -182,6 +185,8 @@ def display(texts: dict[str, str]) -> str | None:
     """Return one text of a language map: English if there is any, else that of the least tag."""
     if not texts:
         return None
+    if "en" in texts:
+        return texts["en"]
     tag = min(texts, key=lambda tag: (tag.split("-")[0].lower() != "en", tag != "en", tag))
     return texts[tag]
 
@@ -218,6 +223,10 @@ def _duration(result: dict[str, Any]) -> int | None:
     text = result.get("duration")
     if text is None:
         return None
+    short = _SHORT.fullmatch(text)
+    if short is not None and len(text) > 2:
+        hours, minutes, seconds, fraction = short.groups()
+        return (int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)) * 1_000_000 + (int(fraction.ljust(6, "0")) if fraction else 0)
     lasted = duration(text)
     return None if lasted is None or lasted > MAX_DURATION else lasted
 
@@ -253,13 +262,22 @@ def _present(iris: tuple[str, ...]) -> dict[str, str]:
 def _instant(text: str) -> int | None:
     """Return the instant of a timestamp: the usual form by the fast way, any other valid one by hand."""
     try:
-        return micros(datetime.fromisoformat(text))
+        since = datetime.fromisoformat(text) - EPOCH
+        return (since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds
     except (ValueError, TypeError, OverflowError):  # a leap second, no offset, …
         return timestamp(text)
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value, order="sorted").decode()
+
+
+@lru_cache(maxsize=4096)
+def _trusted(scopes: tuple[str, ...]) -> bool:
+    return grants(scopes, "lrs:assure")
+
+
+_identity = lru_cache(maxsize=65536)(actor.identity)
 
 
 def _hash(*parts: str) -> int:

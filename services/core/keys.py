@@ -1,7 +1,10 @@
 """Hashes that stand for texts in keys: 64-bit ones for the statement store, 128-bit keyed ones for learners."""
 import hashlib
-from functools import lru_cache
+from functools import lru_cache, partial
 from uuid import UUID
+
+_SHORT = 256
+"""Longer texts are not remembered: a sender of many must not fill the memory."""
 
 
 @lru_cache(maxsize=65536)
@@ -22,6 +25,8 @@ class KeyedHash:
     def __init__(self, secret: bytes) -> None:
         """`secret` is TESTAMUR_SECRET, at most 64 bytes are used."""
         self._secret = hashlib.sha512(secret).digest()
+        self._begun = lru_cache(maxsize=64)(self._begin)
+        self._partition_key = lru_cache(maxsize=16384)(partial(self._digest, b"log"))
 
     def ifi(self, tenant: str, identity: str) -> UUID:
         """Return the key of an identity: also the id of the learner who has no other."""
@@ -29,7 +34,7 @@ class KeyedHash:
 
     def partition_key(self, tenant: str, identity: str) -> bytes:
         """Return the log key of whatever concerns this identity."""
-        return self._digest(b"log", tenant, identity)
+        return self._partition_key(tenant, identity) if len(identity) <= _SHORT else self._digest(b"log", tenant, identity)
 
     def id(self, purpose: str, *parts: str) -> UUID:
         """Return a UUIDv4-shaped id that the same parts always give."""
@@ -37,11 +42,19 @@ class KeyedHash:
 
     def mac(self, purpose: str, message: bytes) -> bytes:
         """Return 16 bytes that prove that this installation made `message` for `purpose`."""
-        return hashlib.blake2b(message, digest_size=16, key=self._secret, person=purpose.encode()[:16]).digest()
+        return self._keyed(purpose.encode(), message)
 
     def _digest(self, person: bytes, *parts: str) -> bytes:
         message = b"".join(len(part := text.encode("utf-8", "surrogatepass")).to_bytes(4, "big") + part for text in parts)
-        return hashlib.blake2b(message, digest_size=16, key=self._secret, person=person[:16]).digest()
+        return self._keyed(person, message)
+
+    def _keyed(self, person: bytes, message: bytes) -> bytes:
+        keyed = self._begun(person[:16]).copy()
+        keyed.update(message)
+        return keyed.digest()
+
+    def _begin(self, person: bytes) -> "hashlib.blake2b":
+        return hashlib.blake2b(digest_size=16, key=self._secret, person=person)
 
 
 def partition_of(key: bytes, partitions: int) -> int:

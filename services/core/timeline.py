@@ -23,15 +23,20 @@ def moment(instant: int) -> datetime:
 
 
 def rfc3339(instant: int) -> str:
-    """Return an instant as RFC 3339 in UTC, always with six fractional digits."""
+    """Return an instant as RFC 3339 in UTC, always with six fractional digits; one outside the years 1 to 9999 as the nearest second within."""
     second, fraction = divmod(instant, 1_000_000)
     return f"{_second(second)}.{fraction:06d}Z"
+
+
+_FIRST_SECOND = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(seconds=1)
+_LAST_SECOND = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(seconds=1)
+"""An offset takes a timestamp of the first or last hours that have a date to where there is none."""
 
 
 @lru_cache(maxsize=4096)
 def _second(second: int) -> str:
     # A page's statements were stored in few seconds, and strftime is most of what splicing one costs.
-    return (EPOCH + timedelta(seconds=second)).isoformat()[:19]
+    return (EPOCH + timedelta(seconds=max(_FIRST_SECOND, min(second, _LAST_SECOND)))).isoformat()[:19]
 
 
 def seq_of(stored: int, partition: int) -> int:

@@ -207,10 +207,20 @@ def line(summary: Summary, statements: Sequence[bytes]) -> Line:
 
 def fold(rows: Sequence[Row]) -> Line | None:
     """Return the line of the standing evidence of one learner about one activity, None if there is none."""
-    if not rows:
-        return None
+    if len(rows) < 2:  # as most entries begin
+        return _line_of_one(rows[0]) if rows else None
     summary = summarise(rows)
     return line(summary, [id_ for _, _, id_ in named(rows, summary.deciding())])
+
+
+def _line_of_one(row: Row) -> Line:
+    facts, klass = row.facts, row.facts.klass
+    scaled = facts.scaled
+    return Line(
+        STATUS[klass], int(facts.begin is not None or facts.outcome is not None), scaled, scaled, scaled if klass == PASSED else None,
+        facts.duration if facts.session is not None else None, min(facts.hours, _MOST), row.at, row.at,
+        max(facts.level, row.assured or 0), (facts.authority,), (row.statement.bytes,), 1,
+    )
 
 
 def transcript(rows: Iterable[tuple[UUID, UUID, int, int, int | None, bytes]]) -> dict[UUID, Line]:

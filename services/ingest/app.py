@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 import orjson
@@ -132,7 +133,7 @@ class _Ingest:
         state.keys.note_version(caller, version)
         caller.require("statements/write")
         single = _statement_id(scope["query_string"], method)
-        _check_content(headers)
+        _check_content(headers.get(b"content-type", b""), headers.get(b"content-encoding", b""))
         return _Request(method, caller, version, single, self._new_id(caller, headers), prefers_async(_text(headers, b"prefer")))
 
     async def _write(self, request: _Request, body: bytes) -> _Answer:
@@ -215,14 +216,15 @@ def _statement_id(query: bytes, method: str) -> str | None:
     return single
 
 
-def _check_content(headers: dict[bytes, bytes]) -> None:
+@lru_cache(maxsize=64)
+def _check_content(content_type: bytes, encoding: bytes) -> None:
     """Raise BadRequest unless the body is plain JSON."""
-    media = headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
+    media = content_type.split(b";", 1)[0].strip().lower()
     if media == b"multipart/mixed":
         raise BadRequest("Statements with attachments in multipart/mixed are not taken yet: send application/json, with fileUrl for attachments.")
     if media != b"application/json":
         raise BadRequest("Statements come as application/json.")
-    if headers.get(b"content-encoding", b"identity").strip().lower() not in {b"identity", b""}:
+    if encoding.strip().lower() not in {b"identity", b""}:
         raise BadRequest("A compressed body is not taken: send it without Content-Encoding.")
 
 

@@ -105,8 +105,9 @@ class Writer:
         partition = partition_of(key, state.log.partitions)
         state.visibility.check_room(partition)
         value = encode_statements(
-            batch=state.new_id(), tenant=caller.tenant, authority=caller.authority, credential=caller.key, scopes=sorted(caller.scopes),
-            received=rfc3339(state.now()), xapi=version, statements=[(statement.id, statement.fp.hex(), statement.raw) for statement in new],
+            batch=new[0].id if new[0].made else state.new_id(), tenant=caller.tenant, authority=caller.authority, credential=caller.key,
+            scopes=sorted(caller.scopes), received=rfc3339(state.now()), xapi=version,
+            statements=[(statement.id, statement.fp.hex(), statement.raw) for statement in new],
         )
         started = time.perf_counter()
         try:

@@ -97,6 +97,11 @@ async def free_leases(conn: Any, owner: UUID) -> None:
     await conn.execute(sql.forget_worker, owner)
 
 
+async def free_frozen(conn: Any, names: Sequence[str]) -> None:
+    """End the sessions of workers of these projections that froze inside a statement and whose leases are over: where they are the server waits for ever."""
+    await conn.execute(sql.free_frozen, list(names), timedelta(seconds=IDLE_IN_TRANSACTION_S))
+
+
 async def clear_halt(conn: Any, name: str | None = None, partition: int | None = None) -> list[tuple[str, int]]:
     """Let halted cursors go on (all, or one projection's, or one partition's); return which. A worker takes them within a second and tries the record again."""
     return [(row["name"], row["partition"]) for row in await conn.fetch(sql.clear_halt, name, partition)]

@@ -48,6 +48,15 @@ where name = $1 and version = $2 and partition = $3 and owner = $4 and epoch = $
 -- Give back whatever a worker holds that is known to be dead or done.
 update projection_cursor set owner = null, lease_until = '-infinity' where owner = $1;
 
+-- name: free_frozen
+-- End the sessions of workers that froze in the middle of a statement for which the server waits, a COPY say: no timeout of the server's reaches there, and
+-- though their leases are over they keep the cursor's row locked, with all that the run has touched.
+select pg_terminate_backend(a.pid)
+from projection_cursor c
+join pg_stat_activity a on a.datname = current_database() and a.application_name = left('testamur projector ' || c.name || '/' || c.partition, 63)
+where c.name = any($1::text[]) and c.lease_until < clock_timestamp()
+  and a.usename = current_user and a.state = 'active' and a.wait_event in ('ClientRead', 'ClientWrite') and a.query_start < clock_timestamp() - $2::interval;
+
 -- name: halt
 -- Stand still at a record that must not be skipped.
 update projection_cursor set halted = $6, halted_at = clock_timestamp(), owner = null, lease_until = '-infinity'

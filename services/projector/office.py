@@ -10,9 +10,9 @@ import structlog
 
 from services.core.errors import Unavailable
 from services.projector import metrics
-from services.projector.cursor import LEASE, Cursor, acquire, free_leases, sql
+from services.projector.cursor import LEASE, Cursor, acquire, free_frozen, free_leases, sql
 from services.projector.reader import PartitionReader
-from services.projector.run import Projection
+from services.projector.run import Projection, ReadsAhead
 from services.projector.tenants import Tenants
 from services.projector.worker import Tools, Worker
 from services.runtime.log import Log
@@ -33,8 +33,8 @@ class Office:
         self._state = "active" if live else "building"
         self._log, self._owner, self._pool = log, owner, pool
         self._projections = {projection.name: projection for projection in projections}
-        tenants = Tenants(pool)
-        self._tools = Tools(dsn, log, {partition: PartitionReader(log, partition, tenants) for partition in range(log.partitions)}, tenants, live)
+        tenants, ahead = Tenants(pool), tuple(projection for projection in projections if isinstance(projection, ReadsAhead))
+        self._tools = Tools(dsn, log, {partition: PartitionReader(log, partition, tenants, ahead) for partition in range(log.partitions)}, tenants, live)
         self._work: dict[tuple[str, int, int], tuple[Worker, asyncio.Task[None]]] = {}
         self._ended = asyncio.Event()
         self._ends: dict[int, int] | None = None
@@ -83,6 +83,7 @@ class Office:
     async def _round(self) -> None:
         await self._reap()
         names = list(self._projections)
+        await free_frozen(self._pool, names)
         if self._ends is None:
             async with self._pool.acquire() as conn:
                 for name, version in await conn.fetch(sql.versions, names, self._state):

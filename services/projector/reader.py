@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
+from asyncpg.pgproto.pgproto import UUID  # equal to the common one, and cheaper to hash, to compare and to send
 
 from services.core.actor import authority_text
 from services.core.errors import Halted, LogUnavailable
 from services.core.keys import key64
 from services.core.sequence import Placed, Sequence
 from services.core.timeline import seq_of
-from services.projector.run import Authority, RecordAt, StatementAt
+from services.projector.run import Authority, ReadsAhead, RecordAt, StatementAt
 from services.projector.tenants import Tenants
 from services.runtime.log import Log, LogRecord
 
@@ -39,9 +40,9 @@ class Record:
 class PartitionReader:
     """One partition, read for those who said where they are. Bounded: about 16 MiB of records at most are kept for those who lag."""
 
-    def __init__(self, log: Log, partition: int, tenants: Tenants) -> None:
-        """Nothing is read before the first `read`."""
-        self._log, self._partition, self._tenants = log, partition, tenants
+    def __init__(self, log: Log, partition: int, tenants: Tenants, ahead: tuple[ReadsAhead, ...] = ()) -> None:
+        """Nothing is read before the first `read`; those of `ahead` are let read each statement as soon as it is there."""
+        self._log, self._partition, self._tenants, self._ahead = log, partition, tenants, ahead
         self._kept: dict[int, Record] = {}
         self._bytes = 0
         self._places: dict[Hashable, int] = {}
@@ -93,7 +94,7 @@ class PartitionReader:
             try:
                 placed = sequence.place(record.offset, record.timestamp, record.value)
                 records.append(await self._build(placed, record.value))
-                await _parse(records[-1])
+                await self._read_ahead(records[-1])
             except Halted:
                 if not records:
                     raise
@@ -105,6 +106,15 @@ class PartitionReader:
         while self._bytes > _KEPT_BYTES:
             self._drop(next(iter(self._kept)))
         return records
+
+    async def _read_ahead(self, record: Record) -> None:
+        """Have each statement parsed and read, while Postgres folds what came before, and let go of what was parsed."""
+        for item in record.items:
+            with contextlib.suppress(Exception):  # it fails again in the fold, which knows what to do about it
+                for projection in self._ahead:
+                    projection.read_ahead(item)
+            item.forget_doc()
+        await asyncio.sleep(0)
 
     def _fetched(self, offset: int, fetch: "asyncio.Task[list[Record]]") -> None:
         self._fetches.pop(offset, None)
@@ -141,7 +151,8 @@ def statements_of(placed: Placed, tenant_id: int) -> list[StatementAt]:
     offset, first = placed.offset, placed.first
     try:
         return [
-            StatementAt(tenant_id, tenant, seq_of(first + idx, partition), one.id, bytes.fromhex(one.fp), bytes(one.raw), authority, xapi, offset, idx)
+            StatementAt(tenant_id, tenant, seq_of(first + idx, partition), UUID(one.id.bytes), bytes.fromhex(one.fp), bytes(one.raw), authority, xapi,
+                        offset, idx)
             for idx, one in enumerate(envelope.statements)
         ]
     except ValueError as error:
@@ -157,14 +168,6 @@ def authority_of(agent: dict[str, Any], scopes: list[str]) -> Authority:
             _authorities.clear()
         known = _authorities[text] = Authority(agent, orjson.dumps(agent), key64(authority_text(agent)), tuple(scopes))
     return known
-
-
-async def _parse(record: Record) -> None:
-    """Parse ahead, while Postgres folds what was read before. What cannot be parsed fails in the fold, which knows what to do about it."""
-    with contextlib.suppress(ValueError):
-        for item in record.items:
-            item.doc  # noqa: B018 - it keeps what it parses
-    await asyncio.sleep(0)
 
 
 def _bounded(records: list[Record]) -> list[Record]:

@@ -1,9 +1,10 @@
 """What a projection is and what it is given: a run of the log's records, in the order of one partition, to fold in one transaction."""
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +15,7 @@ from services.core import actor
 from services.core.timeline import stored_of
 
 Connection = asyncpg.Connection
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,9 @@ class Authority:
 
 
 class StatementAt:
-    """One statement in its place. The same object is given to every projection that folds it here, so it is parsed at most once."""
+    """One statement in its place. The same object is given to every projection that folds it here, so it is parsed once where all read it ahead."""
 
-    __slots__ = ("_doc", "_ifi", "authority_at", "fp", "id", "idx", "offset", "raw", "seq", "tenant", "tenant_id", "xapi")
+    __slots__ = ("_doc", "_ifi", "_kept", "authority_at", "fp", "id", "idx", "offset", "raw", "seq", "tenant", "tenant_id", "xapi")
 
     def __init__(  # noqa: PLR0913, PLR0917 - one argument for each fact about its place
         self, tenant_id: int, tenant: str, seq: int, id_: UUID, fp: bytes, raw: bytes, authority: Authority, xapi: str, offset: int, idx: int,
@@ -40,6 +42,17 @@ class StatementAt:
         self.authority_at, self.xapi, self.offset, self.idx = authority, xapi, offset, idx
         self._doc: dict[str, Any] | None = None
         self._ifi: str | None = ""
+        self._kept: dict[Callable[..., Any], Any] = {}
+
+    def once(self, read: "Callable[[StatementAt], T]") -> T:
+        """Return what `read` makes of it, kept from the first time that it succeeded."""
+        if read not in self._kept:
+            self._kept[read] = read(self)
+        return cast("T", self._kept[read])
+
+    def forget_doc(self) -> None:
+        """Keep only what was read of it: a parsed statement is many times its bytes, and a backlog holds thousands."""
+        self._doc = None
 
     @property
     def doc(self) -> dict[str, Any]:
@@ -121,6 +134,15 @@ class Projection(Protocol):
 
     def blame(self, item: StatementAt | RecordAt) -> UUID | None:
         """Return the key of the IFI whose answers are incomplete when this is set aside."""
+        ...
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A projection that can read a statement (`StatementAt.once`) before its run is folded, while Postgres folds the run before."""
+
+    def read_ahead(self, item: StatementAt) -> None:
+        """Read what `apply` will need. What it raises, `apply` will raise again."""
         ...
 
 

@@ -6,7 +6,9 @@ record that must not be skipped ends it loudly.
 import asyncio
 import hashlib
 import time
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import asyncpg
 import structlog
@@ -15,9 +17,10 @@ from services.core.errors import Halted, Unavailable
 from services.projector import aside, metrics
 from services.projector.commit import Committer
 from services.projector.cursor import IDLE_IN_TRANSACTION_S, SPANNED, Cursor, Fenced, sql
-from services.projector.reader import PartitionReader, Record
+from services.projector.reader import MAX_STATEMENTS, PartitionReader, Record
 from services.projector.run import Projection
 from services.projector.tenants import Tenants
+from services.projector.turns import Turns
 from services.runtime.log import Log
 from services.runtime.migrate import schema_of
 from services.runtime.postgres import connect, transient
@@ -44,6 +47,7 @@ class Tools:
     """False while a version is built by a replay: it lets no time pass and wakes nobody, for it is not read."""
     until: dict[int, int] | None = None
     """While a replay compares: the offset of each partition that must not be folded yet."""
+    turns: Turns = field(default_factory=Turns)
 
 
 class Worker:
@@ -53,7 +57,8 @@ class Worker:
         """The cursor was just acquired."""
         self.cursor, self._projection, self._tools = cursor, projection, tools
         self._reader = tools.readers[cursor.partition]
-        self._ticks = cursor.name == SPANNED and tools.live
+        self._leads = cursor.name == SPANNED
+        self._ticks = self._leads and tools.live
         self._nudge = asyncio.Event()
         self._stopping = False
         self.parked = False
@@ -110,9 +115,11 @@ class Worker:
             committer = Committer(conn, self.cursor, self._projection, tells=self._tools.live, spans=self._tools.log.partitions > 1)
             while not self._stopping:
                 if records := self._allowed(await self._next(conn)):
-                    began = time.monotonic()
                     self._read_on(records)
-                    await committer.fold(records)
+                    async with self._turn(records):
+                        began = time.monotonic()
+                        records = [*records, *self._came_meanwhile(records)]
+                        await committer.fold(records)
                     self._folded(records, began)
                     self._failures = 0
                 del records  # what is parsed is large: it must not outlive the fold while this waits
@@ -136,6 +143,8 @@ class Worker:
             record = await self._reader.raw(cursor.position - 1)
             if cursor.tail is not None and hashlib.sha256(record.value).digest() != cursor.tail:
                 raise Halted(cursor.partition, cursor.position - 1, "the log has another record here than the one that was folded")
+        if self._leads:
+            self._tools.turns.lead(cursor.partition, cursor.position)
         await self._projection.prepare(conn)
         if self._projection.sets_aside:
             await aside.retry(conn, cursor, self._projection, self._reader, self._tools.tenants)
@@ -174,6 +183,26 @@ class Worker:
         """Read what comes after these records while Postgres folds them."""
         if self._tools.until is None:
             self._start_reading(records[-1].offset + 1, records[-1].last)
+
+    @asynccontextmanager
+    async def _turn(self, records: list[Record]) -> AsyncIterator[None]:
+        """Wait until the projection that goes first has passed these records, and for one of the turns."""
+        turns, cursor = self._tools.turns, self.cursor
+        if not self._leads:
+            await turns.behind(cursor.partition, records[-1].offset + 1)
+        async with turns.of[cursor.name]:
+            yield
+
+    def _came_meanwhile(self, records: list[Record]) -> list[Record]:
+        """Return what was read on while others had their turn, if it fits into the run."""
+        read = self._read
+        if read is None or not read.done() or read.cancelled() or read.exception():
+            return []
+        more = read.result()
+        if not more or sum(len(record.items) for record in (*records, *more)) > MAX_STATEMENTS:
+            return []
+        self._read_on(more)
+        return more
 
     async def _stop_reading(self) -> None:
         if self._read is not None:
@@ -216,6 +245,8 @@ class Worker:
 
     def _folded(self, records: list[Record], began: float) -> None:
         self._renewed = time.monotonic()
+        if self._leads:
+            self._tools.turns.lead(self.cursor.partition, self.cursor.position)
         metrics.RUNS.labels(self.cursor.name).observe(self._renewed - began)
         metrics.STATEMENTS.labels(self.cursor.name, self.cursor.partition).inc(sum(len(record.items) for record in records))
 
@@ -230,6 +261,8 @@ class Worker:
 
     async def _leave(self) -> None:
         await self._stop_reading()
+        if self._leads:
+            self._tools.turns.lead(self.cursor.partition, None)
         self._reader.leave(self.cursor.key)
 
 

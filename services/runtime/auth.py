@@ -26,6 +26,7 @@ REMEMBERED_S = 900.0
 _QUERY_S = 2.0
 _RETRY_S = 1.0
 _MAX_STRANGERS = 10_000
+_MAX_KEY = 1024
 _MAX_VERIFIED = 4096
 _sql = Statements(Path(__file__).with_suffix(".sql"))
 
@@ -46,8 +47,10 @@ class Caller:
 
     def require(self, *scopes: str) -> None:
         """Raise Forbidden unless one of `scopes` is allowed."""
-        if not any(grants(self.scopes, scope) for scope in scopes):
-            raise Forbidden(f"This API key needs the scope {' or '.join(scopes)}.", scopes=list(scopes))
+        for scope in scopes:
+            if grants(self.scopes, scope):
+                return
+        raise Forbidden(f"This API key needs the scope {' or '.join(scopes)}.", scopes=list(scopes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def basic_credentials(header: str | bytes | None) -> tuple[str, str]:
     except (binascii.Error, ValueError) as error:
         raise Unauthenticated("The credentials of the Authorization header cannot be read.") from error
     key, colon, secret = pair.partition(":")
-    if not colon or not key:
+    if not colon or not 0 < len(key) <= _MAX_KEY or "\0" in key:
         raise Unauthenticated("The credentials of the Authorization header cannot be read.")
     return key, secret
 
@@ -152,7 +155,7 @@ class Keys:
         at = time.monotonic()
         try:
             async with asyncio.timeout(_QUERY_S):
-                found = await self._pool.fetchrow(_sql["api_key_by_id"], key.replace("\0", ""))
+                found = await self._pool.fetchrow(_sql["api_key_by_id"], key)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             if not isinstance(error, OSError) and not transient(error):
                 raise

@@ -4,8 +4,9 @@ Nothing here knows a framework: the functions take and give bytes, texts and ASG
 """
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
+from functools import lru_cache, partial
+from types import coroutine
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -93,6 +94,7 @@ def _decoded(part: bytes) -> str:
         raise BadRequest("The query string is not UTF-8.") from error
 
 
+@lru_cache(maxsize=64)
 def prefers_async(prefer: str | None) -> bool:
     """Return whether the client asked to be answered at durability (RFC 7240 `respond-async`)."""
     return prefer is not None and any(item.strip().lower() == "respond-async" for item in prefer.split(","))
@@ -139,11 +141,32 @@ async def read_body(receive: Receive, declared: bytes | None, *, limit: int, dea
     """Return the body, reading no more than `limit` bytes of it. Raises TooLarge, TooSlow, BadRequest or Disconnected."""
     if declared is not None and (not declared.isdigit() or int(declared[:20]) > limit):
         raise TooLarge(f"The body may have at most {limit} bytes.") if declared.isdigit() else BadRequest("Content-Length is not a number.")
+    reading = _read(receive, limit)
+    try:
+        awaited = reading.send(None)
+    except StopIteration as done:  # the body came with the head, as most do: a timer for nothing would cost more than the reading
+        return done.value  # type: ignore[no-any-return]  # what _read returns
     try:
         async with asyncio.timeout(deadline_s):
-            return await _read(receive, limit)
+            return await _rest(reading, awaited)
     except TimeoutError as error:
         raise TooSlow from error
+
+
+@coroutine
+def _rest(begun: Coroutine[Any, Any, bytes], awaited: Any) -> Generator[Any, Any, bytes]:
+    """Go on with a coroutine that was begun by hand and awaits something."""
+    while True:
+        try:
+            given = yield awaited
+        except BaseException as error:  # noqa: BLE001 - a cancellation, which is the coroutine's to handle
+            step = partial(begun.throw, error)
+        else:
+            step = partial(begun.send, given)
+        try:
+            awaited = step()
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]  # what the coroutine returns
 
 
 async def _read(receive: Receive, limit: int) -> bytes:

@@ -39,7 +39,8 @@ insert into testamur.projection (name, version, state) values ($1, $2, 'building
 update testamur.projection set state = 'active' where name = $1 and version = $2;
 
 -- name: ensure_cursors
--- A cursor for each partition of the log.
+-- A cursor for each partition of the log. Those that are there are left out rather than met as conflicts: that would wait for whoever folds them now.
 insert into testamur.projection_cursor (name, version, partition, log_id)
-select $1, $2, partition, $3 from generate_series(0, $4::int - 1) partition
+select $1, $2, n, $3 from generate_series(0, $4::int - 1) n
+where not exists (select from testamur.projection_cursor c where c.name = $1 and c.version = $2 and c.partition = n)
 on conflict do nothing;

@@ -92,6 +92,21 @@ def test_a_port_that_is_taken_is_refused_with_a_sentence(system: System, tmp_pat
     assert f"127.0.0.1:{system.port} cannot be listened on" in second.stderr
 
 
+@pytest.mark.parametrize(("arguments", "says"), [
+    (("--host", "nowhere.invalid"), "nowhere.invalid is no address of this machine"), (("--data-dir", "/proc/nothing"), "/proc/nothing: No such file or directory."),
+    (("--port", "99999"), "TESTAMUR_PORT"),
+])
+def test_what_cannot_be_opened_is_named_and_the_database_is_not_blamed(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    directory = () if "--data-dir" in arguments else ("--data-dir", str(tmp_path))
+
+    ended = subprocess.run([sys.executable, "-m", "services.cli", "up", *directory, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("testamur: ")
+    assert says in ended.stderr
+    assert "database" not in ended.stderr
+
+
 def test_without_a_key_given_one_is_made_at_the_first_start_and_shown_once(system: System) -> None:
     for name in ("TESTAMUR_BOOTSTRAP_KEY", "TESTAMUR_BOOTSTRAP_SECRET"):
         del system.environment[name]

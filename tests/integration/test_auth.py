@@ -61,6 +61,7 @@ def test_basic_credentials_are_read_in_the_forms_clients_send(header: str | byte
 
 @pytest.mark.parametrize("header", [
     None, "", "Basic", "Basic:xyz", "Basic !!!", "Basic YQ==", "Basic Og==", "Basic /////w==", "Bearer abc", "Basic \u00ff", b"\xff\xfe", "Basic a",
+    _basic("a\0dmin", "secret"), _basic("k" * 1025, "secret"),
 ])
 def test_anything_else_is_unauthenticated(header: str | bytes | None) -> None:
     with pytest.raises(Unauthenticated):

@@ -234,7 +234,7 @@ async def test_every_description_of_a_course_is_kept(database: str) -> None:
 
 async def test_statements_folded_one_by_one_in_one_transaction_end_as_they_do_in_one_run(database: str) -> None:
     stands, target = told(ADA, "failed"), told(ADA, "passed")
-    void = told(EDX, VOIDED, object=about(target))
+    void = told(EDX, "voided", object=about(target))
     before = placed((stands, LMS), (void, LMS))
     copy, other = {**stands, "verb": {"id": ADL + "passed"}}, told(ADA, "passed")
     again = placed((copy, LMS), (target, LMS), (other, LMS), start=STORED + 10)  # a copy that loses, then the target of a void

@@ -1,6 +1,7 @@
 """The one port: what goes to ingest and what to the API, CORS, and bodies over a real socket."""
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import pytest
 import pytest_asyncio
 import uvicorn
 
+from services.runtime.bounded_head import MAX_HEAD_BYTES, BoundedHead
 from services.web import create_app
 from tests.servers.in_process import Web, running_projector, settings_for, statement, until, web_process
 
@@ -63,7 +65,7 @@ async def test_what_is_written_can_be_read_and_doubled_slashes_do_not_matter(web
 @asynccontextmanager
 async def _listening(web: Web) -> AsyncIterator[int]:
     """Serve on a real socket and give its port."""
-    server = uvicorn.Server(uvicorn.Config(web.app, host="127.0.0.1", port=0, ws="none", lifespan="off", log_config=None))
+    server = uvicorn.Server(uvicorn.Config(web.app, host="127.0.0.1", port=0, http=BoundedHead, ws="none", lifespan="off", log_config=None))
     serving = asyncio.create_task(server.serve())
 
     async def started() -> bool:
@@ -102,6 +104,30 @@ async def test_over_a_socket_a_body_that_is_too_large_is_answered_before_it_is_s
         assert answer.startswith(b"HTTP/1.1 " + status), answer
         assert b"connection: close" in answer.lower()
         assert b"application/problem+json" in answer
+
+
+@pytest.mark.parametrize(("start", "status"), [
+    (b"GET /healthz/live HTTP/1.1\r\nHost: x\r\nX-Long: ", b"431"), (b"GET /", b"431"),
+    (b"POST /xapi/statements HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Long: ", b""),
+])
+async def test_over_a_socket_a_head_or_trailers_without_end_are_cut_off(web: Web, start: bytes, status: bytes) -> None:
+    async with _listening(web) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(start)
+        answer, sent = b"", 0
+        async with asyncio.timeout(10):
+            while not writer.transport.is_closing() and not reader.at_eof() and sent < 64 * MAX_HEAD_BYTES:
+                writer.write(b"a" * 4096)
+                sent += 4096
+                with contextlib.suppress(ConnectionError):
+                    await writer.drain()
+                await asyncio.sleep(0)
+            with contextlib.suppress(ConnectionError):
+                answer = await reader.read()
+        writer.close()
+
+    assert sent < 64 * MAX_HEAD_BYTES
+    assert not answer or status in answer.split(b"\r\n")[0]
 
 
 async def test_over_a_socket_statements_are_written_and_connections_kept(web: Web) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from itertools import takewhile
 from typing import Any
 
 import orjson
 import pytest
 
-from services.core.fingerprint import fingerprint
+from services.core.fingerprint import canonical, fingerprint
+from services.core.syntax import timestamp
 from tests.factories import Statement, activity, actor, rich_statement, statement
 
 Change = Callable[[Statement], object]
@@ -139,3 +141,14 @@ def test_the_fingerprint_is_32_bytes_leaves_the_statement_alone_and_does_not_see
 def test_the_same_agent_twice_in_a_group_is_not_once() -> None:
     once, twice = ({"objectType": "Group", "member": [actor()] * n} for n in (1, 2))
     assert fingerprint(statement(actor=once)) != fingerprint(statement(actor=twice))
+
+
+@pytest.mark.parametrize("text", [
+    "2026-05-01T12:00:00Z", "2026-05-01T12:00:00.1Z", "2026-05-01T12:00:00,123456Z", "2026-05-01T12:00:00.1234567Z", "2026-05-01t12:00:00z", "2026-05-01 12:00Z",
+    "2026-05-01T12:00:00.123456-02:30", "2026-05-01T12:00:00.1234567+02", "2026-05-01T12:00:00.12345678+0200", "2026-05-01T12:00:00.123456789",
+    "2026-05-01T23:59:60Z", "2026-05-01T12:30", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999-23:59", "9999-12-31T23:59:60+00:00",
+])
+def test_a_timestamp_counts_as_the_instant_that_the_strict_reader_finds(text: str) -> None:
+    fraction = text.replace(",", ".").partition(".")[2]
+    finer = "".join(takewhile(str.isdigit, fraction))[6:].rstrip("0")
+    assert canonical(statement(timestamp=text))["timestamp"] == [timestamp(text), finer]

@@ -19,6 +19,7 @@ from services.core.keys import KeyedHash, key128
 from services.projector.projections import learners_blocks, learners_entries, learners_evidence, learners_identity
 from services.projector.projections.learners_entries import Entry
 from services.projector.projections.learners_evidence import Described, Extraction, Key, Places, columns
+from services.projector.quick_copy import QuickCopy
 from services.projector.run import RecordAt, Run, StatementAt, hash_of_code
 from services.runtime.postgres import Statements
 
@@ -39,10 +40,16 @@ class LearnersProjection:
         self.code_hash = hash_of_code(
             sys.modules[__name__], learners_blocks, learners_entries, learners_evidence, learners_identity, core_evidence, core_transcript, vocabulary)
         self._extraction = Extraction(hashes)
+        self._quick = QuickCopy("evidence", learners_evidence.COLUMNS)
 
     async def prepare(self, conn: Connection) -> None:
-        """Make the temporary table of a run."""
+        """Make the temporary table of a run, and have all tables reached by their keys."""
+        await conn.execute(_sql.by_keys)
         await learners_evidence.prepare(conn)
+
+    def read_ahead(self, item: StatementAt) -> None:
+        """See what a statement says."""
+        item.once(self._extraction.read)
 
     async def apply(self, conn: Connection, run: Run) -> int:
         """Fold a run. Losing copies are the statements projection's to count: always 0."""
@@ -52,9 +59,8 @@ class LearnersProjection:
             staged = self._extraction.stage(run.items)
             said = learners_identity.stage_links(self._extraction, staged, records)
             alone = {record.tenant_id for record in records}
-            await conn.execute(_sql.by_keys)
             await learners_identity.take_turn(conn, {item.tenant_id for item in run.items}, alone)
-            places = await learners_evidence.meet(conn, staged)
+            places = await learners_evidence.meet(conn, staged, self._quick)
             touched = {(pair[0], pair[1]) for pair in places.of}
             learners: dict[Key, UUID] = {}
             if staged.ifis or touched:

@@ -2,7 +2,7 @@
 
 -- name: by_keys
 -- Every table here is reached by its keys, in runs of a few thousand: no plan may scan one, whatever its statistics say when it is new.
-select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true);
+select set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false);
 
 -- name: describe
 -- Names and types of activities, each by the last statement that gave one.

@@ -8,7 +8,8 @@ from uuid import UUID
 import asyncpg
 
 from services.core.evidence import unpack
-from services.core.transcript import MOST_STATEMENTS, Row, Summary, line, merge, named, pack, summarise
+from services.core.transcript import MOST_STATEMENTS, Line, Row, Summary, line, merge, named, pack, summarise
+from services.core.transcript import fold as fold_rows
 from services.projector.projections import learners_blocks
 from services.projector.projections.learners_blocks import Blocks, Fact
 from services.projector.projections.learners_evidence import Key, Pair, Places, columns
@@ -51,14 +52,10 @@ async def fold(conn: Connection, entries: set[Entry], places: Places, most_rows:
 
 
 async def _fold(conn: Connection, entries: Sequence[Entry], places: Places, most_rows: int) -> None:
-    parts = await _load(conn, entries, places, most_rows)
-    summaries = [each[0].summary() if len(each) == 1 else merge(part.summary() for part in each) for each in parts]
-    statements = await _statements(conn, parts, summaries)
     put: list[tuple[Any, ...]] = []
     gone: list[Entry] = []
-    for entry, summary, ids in zip(entries, summaries, statements, strict=True):
-        if summary.n:
-            folded = line(summary, ids)
+    for entry, folded in zip(entries, await _lines(conn, await _load(conn, entries, places, most_rows)), strict=True):
+        if folded is not None:
             put.append((*entry, folded.status, folded.first, pack(folded)))
         else:
             gone.append(entry)
@@ -66,6 +63,15 @@ async def _fold(conn: Connection, entries: Sequence[Entry], places: Places, most
         await conn.execute(_sql.put, *columns(put))
     if gone:
         await conn.execute(_sql.forget, *columns(gone))
+
+
+async def _lines(conn: Connection, entries: list[list[_Part]]) -> list[Line | None]:
+    """Return the line of each entry, None where nothing stands: of most from their few rows, of those with blocks from summaries."""
+    blocked = [parts for parts in entries if any(part.blocks is not None for part in parts)]
+    summaries = [merge(part.summary() for part in parts) for parts in blocked]
+    statements = await _statements(conn, blocked, summaries) if blocked else []
+    big = iter([line(summary, ids) if summary.n else None for summary, ids in zip(summaries, statements, strict=True)])
+    return [next(big) if any(part.blocks is not None for part in parts) else fold_rows(list(_standing(parts))) for parts in entries]
 
 
 async def _load(conn: Connection, entries: Sequence[Entry], places: Places, most_rows: int) -> list[list[_Part]]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
+from asyncpg.pgproto import pgproto
 
 from services.core import evidence as facts
 from services.core.actor import authority_text
@@ -17,6 +18,7 @@ from services.core.evidence import Evidence
 from services.core.keys import KeyedHash, key128
 from services.core.scopes import grants
 from services.core.timeline import NO_SEQ
+from services.projector.quick_copy import QuickCopy
 from services.projector.run import StatementAt
 from services.runtime import failpoint
 from services.runtime.postgres import Statements
@@ -28,7 +30,7 @@ Pair = tuple[int, UUID, UUID]
 """Tenant, IFI key and activity key."""
 
 _sql = Statements(Path(__file__).with_suffix(".sql"))
-_COLUMNS = ("tenant_id", "statement_id", "seq", "ifi", "activity", "at", "authority", "voiding", "class", "facts")
+COLUMNS = ("tenant_id", "statement_id", "seq", "ifi", "activity", "at", "authority", "voiding", "class", "facts")
 _REMEMBERED = 65536
 
 
@@ -42,6 +44,13 @@ class Copy(NamedTuple):
     """Its record carries lrs:void."""
     voids: UUID | None
     assures: tuple[UUID, int] | None
+
+
+class Said(NamedTuple):
+    """What is kept of a statement: its copy, and what it is evidence of."""
+
+    copy: Copy
+    evidence: Evidence | None
 
 
 @dataclass(slots=True)
@@ -108,6 +117,7 @@ class Extraction:
         """`hashes` makes the keys of IFIs."""
         self._hashes = hashes
         self._keys: dict[tuple[str, str], UUID] = {}
+        self._activities: dict[str, UUID] = {}
         self._authorities: dict[int, str] = {}
 
     def key(self, tenant: str, identity: str) -> UUID:
@@ -116,8 +126,32 @@ class Extraction:
         if found is None:
             if len(self._keys) >= _REMEMBERED:
                 self._keys.clear()
-            found = self._keys[tenant, identity] = self._hashes.ifi(tenant, identity)
+            found = self._keys[tenant, identity] = pgproto.UUID(self._hashes.ifi(tenant, identity).bytes)
         return found
+
+    def activity(self, iri: str) -> UUID:
+        """Return the key of an activity."""
+        found = self._activities.get(iri)
+        if found is None:
+            if len(self._activities) >= _REMEMBERED:
+                self._activities.clear()
+            found = self._activities[iri] = pgproto.UUID(key128(iri).bytes)
+        return found
+
+    def read(self, item: StatementAt) -> Said:
+        """Return what one statement says."""
+        doc, seq = item.doc, item.seq
+        evidence = facts.evidence_of(doc, ifi=item.ifi, stored=item.stored, authority=self._authority(item), scopes=item.scopes)
+        voids = assures = None
+        about: tuple[UUID | None, UUID | None, int | None, int | None, bytes | None] = (None,) * 5
+        if evidence is not None:
+            said = evidence.facts
+            about = self.key(item.tenant, evidence.identity), self.activity(evidence.activity), evidence.at, said.klass, facts.pack(said)
+        elif doc["object"].get("objectType") == "StatementRef":
+            voids = facts.voids(doc)
+            assures = facts.assures(doc) if voids is None and grants(item.scopes, "lrs:assure") else None
+        row = (item.tenant_id, item.id, seq, about[0], about[1], about[2], item.authority_key, voids, about[3], about[4])
+        return Said(Copy(row, seq, item.authority_key, voids is not None and grants(item.scopes, "lrs:void"), voids, assures), evidence)
 
     def stage(self, items: Iterable[StatementAt]) -> Staged:
         """Return what the statements of a run say, of several copies of one id the earliest."""
@@ -129,39 +163,18 @@ class Extraction:
         return staged
 
     def _add(self, staged: Staged, item: StatementAt) -> None:
-        doc, tenant_id, seq = item.doc, item.tenant_id, item.seq
-        evidence = facts.evidence_of(doc, ifi=item.ifi, stored=item.stored, authority=self._authority(item), scopes=item.scopes)
-        voids = assures = None
-        about: tuple[UUID | None, UUID | None, int | None, int | None, bytes | None] = (None,) * 5
+        copy, evidence = item.once(self.read)
+        tenant_id = item.tenant_id
         if evidence is not None:
-            about = self._name(staged, item, evidence)
-        elif doc["object"].get("objectType") == "StatementRef":
-            voids = facts.voids(doc)
-            assures = facts.assures(doc) if voids is None and grants(item.scopes, "lrs:assure") else None
-            if voids is not None:
-                staged.phantoms.add((tenant_id, voids))
-            elif assures is not None:
-                staged.phantoms.add((tenant_id, assures[0]))
+            _name(staged, item, (tenant_id, copy.row[3]), (tenant_id, copy.row[4]), evidence)
+        elif copy.voids is not None:
+            staged.phantoms.add((tenant_id, copy.voids))
+        elif copy.assures is not None:
+            staged.phantoms.add((tenant_id, copy.assures[0]))
         key = (tenant_id, item.id)
         before = staged.copies.get(key)
-        if before is None or seq < before.seq:
-            row = (tenant_id, item.id, seq, about[0], about[1], about[2], item.authority_key, voids, about[3], about[4])
-            staged.copies[key] = Copy(row, seq, item.authority_key, voids is not None and grants(item.scopes, "lrs:void"), voids, assures)
-
-    def _name(self, staged: Staged, item: StatementAt, evidence: Evidence) -> tuple[UUID, UUID, int, int, bytes]:
-        ifi, activity = self.key(item.tenant, evidence.identity), key128(evidence.activity)
-        named = staged.ifis.get((item.tenant_id, ifi))
-        if named is None:
-            named = staged.ifis[item.tenant_id, ifi] = Named(evidence.identity, evidence.ifi)
-        named.add(evidence.ifi, evidence.name, item.seq)
-        described = staged.activities.get((item.tenant_id, activity))
-        if described is None:
-            described = staged.activities[item.tenant_id, activity] = Described(evidence.activity)
-        if evidence.activity_name is not None and item.seq > described.name_seq:
-            described.name, described.name_seq = evidence.activity_name, item.seq
-        if evidence.activity_type is not None and item.seq > described.type_seq:
-            described.type, described.type_seq = evidence.activity_type, item.seq
-        return ifi, activity, evidence.at, evidence.facts.klass, facts.pack(evidence.facts)
+        if before is None or copy.seq < before.seq:
+            staged.copies[key] = copy
 
     def _authority(self, item: StatementAt) -> str:
         text = self._authorities.get(item.authority_key)
@@ -172,24 +185,48 @@ class Extraction:
         return text
 
 
-async def meet(conn: Connection, staged: Staged) -> Places:
+def _name(staged: Staged, item: StatementAt, who: Key, what: Key, evidence: Evidence) -> None:
+    """Note how a statement names its actor and its activity."""
+    named = staged.ifis.get(who)
+    if named is None:
+        named = staged.ifis[who] = Named(evidence.identity, evidence.ifi)
+    named.add(evidence.ifi, evidence.name, item.seq)
+    described = staged.activities.get(what)
+    if described is None:
+        described = staged.activities[what] = Described(evidence.activity)
+    if evidence.activity_name is not None and item.seq > described.name_seq:
+        described.name, described.name_seq = evidence.activity_name, item.seq
+    if evidence.activity_type is not None and item.seq > described.type_seq:
+        described.type, described.type_seq = evidence.activity_type, item.seq
+
+
+async def meet(conn: Connection, staged: Staged, quick: QuickCopy) -> Places:
     """Bring the evidence rows up to date with the run and lock them; return the places where what counts changed."""
     places = Places()
-    phantoms = staged.phantoms | await _assured_by(conn, {(key[0], copy.voids) for key, copy in staged.copies.items() if copy.voids is not None})
-    phantoms -= staged.copies.keys()
-    rows = [copy.row for copy in staged.copies.values()]
-    rows += [(*key, NO_SEQ, None, None, None, None, None, None, None) for key in phantoms]
-    if not rows:
-        return places
-    await conn.copy_records_to_table("run_evidence", records=rows, columns=_COLUMNS)
     standing, arrived, freed = dict(staged.copies), set[Key](), set[Key]()
-    if await conn.fetchval(_sql.upsert) < len(rows):
+    if not await _add(conn, staged, quick):
         arrived, freed = await _replace(conn, standing, places)
     for copy in standing.values():
         if copy.row[3] is not None:
             places.add((copy.row[0], copy.row[3], copy.row[4]), copy.row[5], copy.seq)
     await _judge(conn, standing, arrived, freed, places)
     return places
+
+
+async def _add(conn: Connection, staged: Staged, quick: QuickCopy) -> bool:
+    """Add and lock the rows of a run; return whether all are new."""
+    phantoms = staged.phantoms | await _assured_by(conn, {(key[0], copy.voids) for key, copy in staged.copies.items() if copy.voids is not None})
+    phantoms -= staged.copies.keys()
+    rows = [staged.copies[key].row for key in sorted(staged.copies, key=_in_order)]
+    rows += [(*key, NO_SEQ, None, None, None, None, None, None, None) for key in phantoms]
+    if not rows or (not phantoms and await quick.add(conn, rows)):
+        return True
+    await conn.copy_records_to_table("run_evidence", records=rows, columns=COLUMNS)
+    return bool(await conn.fetchval(_sql.upsert) == len(rows))
+
+
+def _in_order(key: Key) -> tuple[int, int]:
+    return key[0], key[1].int
 
 
 async def _replace(conn: Connection, standing: dict[Key, Copy], places: Places) -> tuple[set[Key], set[Key]]:
@@ -201,7 +238,7 @@ async def _replace(conn: Connection, standing: dict[Key, Copy], places: Places) 
     for tenant_id, id_, seq, stands, ifi, activity, at in await conn.fetch(_sql.met):
         key = (tenant_id, id_)
         if seq > stands:
-            del standing[key]
+            standing.pop(key, None)  # of a run folded one by one, what came before in the transaction is met again
             continue
         arrived.add(key)
         if stands != NO_SEQ:

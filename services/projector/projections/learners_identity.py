@@ -86,31 +86,37 @@ def _named(extraction: Extraction, staged: Staged, record: RecordAt, agent: dict
 
 
 async def make_ifis(conn: Connection, named: dict[Key, Named], touched: set[Key]) -> dict[Key, UUID]:
-    """Make and lock the IFIs named and those touched, sorted; bring their names up to date; return the learner of each."""
-    rows = [(*key, one.identity, _agent(one.ifi), one.ifi.startswith("mbox:")) for key, one in named.items()]
-    rows += [(*key, "", "", False) for key in touched - named.keys()]  # these are there: evidence about them is
-    fresh = {(row["tenant_id"], row["key"]) for row in await conn.fetch(_sql.make, *columns(rows))}
+    """Lock the IFIs named and those touched that are there, then make the others, each sorted; bring their names up to date; return the learner of each."""
+    known = await conn.fetch(_sql.lock, *columns(named.keys() | touched))
+    fresh = set[Key]()
+    if missing := named.keys() - {(row[0], row[1]) for row in known}:  # those touched are there: evidence about them is
+        fresh = await _make(conn, {key: named[key] for key in missing})
+        if late := missing - fresh:  # another run made them between the two
+            known += await conn.fetch(_sql.lock, *columns(late))
     learners = {key: key[1] for key in fresh}
     renamed = [_searchable(key, named[key]) for key in fresh]
     moved: list[tuple[Any, ...]] = []
-    known = [(row[0], row[1]) for row in rows if (row[0], row[1]) not in fresh]
-    if known:
-        for tenant_id, key, learner, has_mbox, agent, name, name_seq in await conn.fetch(_sql.known, *columns(known)):
-            learners[tenant_id, key] = learner
-            one = named.get((tenant_id, key))
-            if one is None:
-                continue
-            later = one.name_seq > name_seq
-            if (later and one.name != name) or (one.ifi.startswith("mbox:") and not has_mbox):
-                merged = Named(one.identity, _mailbox(agent) if has_mbox else one.ifi, one.name if later else name, max(one.name_seq, name_seq))
-                renamed.append(_searchable((tenant_id, key), merged))
-            elif later:
-                moved.append((tenant_id, key, one.name_seq))
+    for tenant_id, key, learner, has_mbox, agent, name, name_seq in known:
+        learners[tenant_id, key] = learner
+        one = named.get((tenant_id, key))
+        if one is None:
+            continue
+        later = one.name_seq > name_seq
+        if (later and one.name != name) or (one.ifi.startswith("mbox:") and not has_mbox):
+            merged = Named(one.identity, _mailbox(agent) if has_mbox else one.ifi, one.name if later else name, max(one.name_seq, name_seq))
+            renamed.append(_searchable((tenant_id, key), merged))
+        elif later:
+            moved.append((tenant_id, key, one.name_seq))
     if renamed:
         await conn.execute(_sql.rename, *columns(renamed))
     if moved:
         await conn.execute(_sql.move_name, *columns(moved))
     return learners
+
+
+async def _make(conn: Connection, named: dict[Key, Named]) -> set[Key]:
+    rows = [(*key, one.identity, _agent(one.ifi), one.ifi.startswith("mbox:")) for key, one in named.items()]
+    return {(row["tenant_id"], row["key"]) for row in await conn.fetch(_sql.make, *columns(rows))}
 
 
 def _searchable(key: Key, one: Named) -> tuple[Any, ...]:

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
+from asyncpg.pgproto import pgproto
 
 from services.core import actor as actors
 from services.core.keys import key64
@@ -18,6 +19,7 @@ from services.core.scopes import grants
 from services.core.splice import flags_of
 from services.core.timeline import NO_SEQ
 from services.core.vocabulary import VOIDED
+from services.projector.quick_copy import QuickCopy
 from services.projector.run import RecordAt, Run, StatementAt, hash_of_code
 from services.runtime.postgres import Statements
 
@@ -27,6 +29,14 @@ Key = tuple[int, UUID]
 _sql = Statements(Path(__file__).with_suffix(".sql"))
 _COLUMNS = ("tenant_id", "id", "seq", "fp", "actor", "verb", "activity", "registration", "authority", "voiding", "flags", "version", "raw")
 _AGENT_COLUMNS = ("tenant_id", "agent", "seq", "id")
+
+
+class _Said(NamedTuple):
+    """What is kept of a statement: its row, whom it voids, and the other agents it is found by."""
+
+    row: tuple[Any, ...]
+    target: UUID | None
+    agents: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -55,21 +65,23 @@ class StatementsProjection:
         """Remembers which authorities are known, so that few runs write them."""
         self.code_hash = hash_of_code(sys.modules[__name__])
         self._authorities: dict[tuple[int, int], int] = {}
+        self._quick = QuickCopy("statement", _COLUMNS)
 
     async def prepare(self, conn: Connection) -> None:
-        """Make the temporary table of a run."""
+        """Make the temporary table of a run, and forget what was seen over another connection: a crash of Postgres takes back what it had not yet on disk."""
+        self._authorities.clear()
         await conn.execute(_sql.stage)
+
+    def read_ahead(self, item: StatementAt) -> None:
+        """Make the row of a statement."""
+        item.once(_said)
 
     async def apply(self, conn: Connection, run: Run) -> int:
         """Fold a run; return how many copies of other content lost."""
         if not run.items:
             return 0
         staged = _stage(run.items)
-        rows = [*map(_row, staged.standing.values()), *map(_phantom, staged.phantoms)]
-        await conn.copy_records_to_table("run_statement", records=rows, columns=_COLUMNS)
-        touched: set[Key] = set()
-        if int((await conn.execute(_sql.upsert)).rsplit(" ", 1)[-1]) < len(rows):
-            touched = await self._meet(conn, staged)
+        touched = set[Key]() if await self._add(conn, staged) else await self._meet(conn, staged)
         await self._add_agents(conn, staged)
         await self._judge(conn, staged, touched)
         if staged.conflicts:
@@ -80,6 +92,15 @@ class StatementsProjection:
     def blame(self, item: StatementAt | RecordAt) -> None:  # noqa: ARG002 - the protocol's
         """Nothing is set aside here."""
         return
+
+    async def _add(self, conn: Connection, staged: _Staged) -> bool:
+        """Add and lock the rows of a run; return whether all are new."""
+        rows = [one.once(_said).row for one in sorted(staged.standing.values(), key=_by_id)]
+        if not staged.phantoms and await self._quick.add(conn, rows):
+            return True
+        rows += map(_phantom, staged.phantoms)
+        await conn.copy_records_to_table("run_statement", records=rows, columns=_COLUMNS)
+        return int((await conn.execute(_sql.upsert)).rsplit(" ", 1)[-1]) == len(rows)
 
     async def _meet(self, conn: Connection, staged: _Staged) -> set[Key]:
         """Let the least copy of each id stand; return whom the copies that fell had voided, locked."""
@@ -109,7 +130,7 @@ class StatementsProjection:
         return freed
 
     async def _add_agents(self, conn: Connection, staged: _Staged) -> None:
-        rows = [(one.tenant_id, agent, one.seq, one.id) for one in staged.standing.values() for agent in _other_agents(one)]
+        rows = [(one.tenant_id, agent, one.seq, one.id) for one in staged.standing.values() for agent in one.once(_said).agents]
         if rows:
             await conn.copy_records_to_table("statement_agent", records=rows, columns=_AGENT_COLUMNS)
 
@@ -142,7 +163,7 @@ def _stage(items: list[StatementAt]) -> _Staged:
     standing = staged.standing
     for one in items:
         key = (one.tenant_id, one.id)
-        target = _target(one.doc)
+        target = one.once(_said).target
         if target is not None:
             staged.phantoms.add((one.tenant_id, target))
         authority = (one.tenant_id, one.authority_key)
@@ -154,7 +175,7 @@ def _stage(items: list[StatementAt]) -> _Staged:
             one, falls = (one, before) if one.seq < before.seq else (before, one)  # noqa: PLW2901 - the one that stands
             if one.fp != falls.fp:
                 staged.conflicts.append((one.tenant_id, one.id, falls.seq, falls.fp, one.seq))
-            target = _target(one.doc)
+            target = one.once(_said).target
         standing[key] = one
         if target is not None:
             staged.voids[key] = target
@@ -162,6 +183,15 @@ def _stage(items: list[StatementAt]) -> _Staged:
             staged.voids.pop(key, None)
     staged.phantoms -= standing.keys()
     return staged
+
+
+def _said(one: StatementAt) -> _Said:
+    row = _row(one)
+    return _Said(row, row[_COLUMNS.index("voiding")], tuple(_other_agents(one)))
+
+
+def _by_id(one: StatementAt) -> tuple[int, int]:
+    return one.tenant_id, one.id.int
 
 
 def _row(one: StatementAt) -> tuple[Any, ...]:
@@ -187,7 +217,7 @@ def _target(doc: dict[str, Any]) -> UUID | None:
     """Return whom a statement voids: only the one verb does, and only with a reference to a statement."""
     if doc["verb"]["id"] != VOIDED or doc["object"].get("objectType") != "StatementRef":
         return None
-    return UUID(doc["object"]["id"])
+    return pgproto.UUID(doc["object"]["id"])
 
 
 def _other_agents(one: StatementAt) -> Iterable[int]:

@@ -2,7 +2,7 @@
 
 -- name: stage
 -- Where a run is put before it meets the table.
-create temp table run_statement (like statement) on commit delete rows;
+create temp table run_statement (like statement) with (toast_tuple_target = 4080) on commit delete rows;
 alter table run_statement alter column raw set storage external;
 
 -- name: upsert
