@@ -46,7 +46,7 @@ def install(app: FastAPI, state: State) -> None:
 def _methods(request: Request) -> str:
     """Return the methods that the path of a request knows, whichever route and (for statements) whichever service takes them."""
     taken = [
-        method for method in ("GET", "POST", "PUT", "DELETE") if (method in _WRITES and request.scope["path"] == STATEMENTS)
+        method for method in ("GET", "POST", "PUT", "DELETE") if (method in _WRITES and request.method not in _WRITES and request.scope["path"] == STATEMENTS)
         or any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
     ]
     return ", ".join(each for method in taken for each in (("GET", "HEAD") if method == "GET" else (method,)))

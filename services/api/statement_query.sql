@@ -86,5 +86,5 @@ from consistent_through() as clock (now)
 left join statement s on s.tenant_id = :tenant and s.id = :id and s.raw is not null
 
 -- name: authorities
--- The agents behind authority keys.
-select key, agent from authority where tenant_id = :tenant and key = any(:keys)
+-- The agents behind authority keys, in the words of the first statement with each.
+select key, seq, agent from authority where tenant_id = :tenant and key = any(:keys)

@@ -54,7 +54,7 @@ class StatementReads:
         only = _restriction(caller)
         if row is None or row["seq"] is None or (row["voided"] is not None) != wanted.voided or only not in (None, row["authority"]):
             raise NotFound("No voided statement has this id." if wanted.voided else "No statement has this id, or it is voided.")
-        [body] = await self._spliced(caller, [row])
+        [body] = await self._spliced(caller, [row], through)
         stored = moment(stored_of(row["seq"]))
         return _answer(body, through, version, {"Last-Modified": stored.strftime("%a, %d %b %Y %H:%M:%S GMT")})
 
@@ -72,24 +72,26 @@ class StatementReads:
         found = sorted((row for row in rows if row["seq"] is not None), key=_seq, reverse=not listing.ascending)
         shown = found[: listing.limit]
         more = self._api.cursors.url("more", caller, PATH, params, (through, _seq(shown[-1])), view=view) if len(found) > len(shown) else ""
-        return _answer(page(await self._spliced(caller, shown), more), through, version)
+        return _answer(page(await self._spliced(caller, shown, now), more), through, version)
 
-    async def _spliced(self, caller: Caller, rows: Sequence[asyncpg.Record]) -> list[bytes]:
-        authorities = await self._authorities_of(caller.tenant_id, {row["authority"] for row in rows})
+    async def _spliced(self, caller: Caller, rows: Sequence[asyncpg.Record], through: int) -> list[bytes]:
+        authorities = await self._authorities_of(caller.tenant_id, {row["authority"] for row in rows}, through)
         facts = ((row["raw"], row["flags"], row["id"], row["seq"], row["authority"], row["version"]) for row in rows)
         return [
             splice(raw, flags, id=id_, stored=stored_of(seq), authority_json=authorities[authority], version=version)
             for raw, flags, id_, seq, authority, version in facts
         ]
 
-    async def _authorities_of(self, tenant_id: int, keys: Iterable[int]) -> dict[int, bytes]:
-        """Return the JSON of authorities; a row of theirs never changes, so it is read once."""
+    async def _authorities_of(self, tenant_id: int, keys: Iterable[int], through: int) -> dict[int, bytes]:
+        """Return the JSON of authorities. Once Consistent-Through (`through`) passed the first statement with one its row never changes, so it is read once."""
         known = {key: agent for key in keys if (agent := self._authorities.get((tenant_id, key))) is not None}
         missing = [key for key in keys if key not in known]
         if missing:
             sql, args = statement_query.authorities_sql(tenant_id, missing)
             for row in await self._api.pool.fetch(sql, *args):
-                known[row["key"]] = self._authorities[tenant_id, row["key"]] = row["agent"]
+                known[row["key"]] = row["agent"]
+                if stored_of(row["seq"]) <= through:
+                    self._authorities[tenant_id, row["key"]] = row["agent"]
             if any(key not in known for key in missing):
                 raise Unavailable("The authority of a statement cannot be read right now; repeat the request a little later.")
             while len(self._authorities) > _MAX_AUTHORITIES:

@@ -71,7 +71,7 @@ def _with_demo_key(settings: Settings) -> Settings:
 
 def _greet(system: System, made: list[NewKey]) -> None:
     settings = system.settings
-    lines = [f"Testamur is ready at {system.address}", f"  console   {system.address}/console", f"  API docs  {system.address}/docs"]
+    lines = [f"Testamur is ready at {system.address}", f"  API docs  {system.address}/docs"]
     if made:
         lines += [f"  key       {made[0]['key']}", f"  secret    {made[0]['secret']}   (shown this once)"]
     elif settings.bootstrap_key == "demo" and settings.bootstrap_secret is not None:

@@ -147,7 +147,11 @@ def statements_of(placed: Placed, tenant_id: int) -> list[StatementAt]:
     envelope, partition = placed.envelope, placed.partition
     if envelope.authority is None:
         raise Halted(partition, placed.offset, "a record of statements without an authority")
-    authority, tenant, xapi = authority_of(envelope.authority, envelope.scopes), envelope.tenant or "", envelope.xapi or "2.0.0"
+    try:
+        authority = authority_of(envelope.authority, envelope.scopes)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Halted(partition, placed.offset, f"an authority that is nobody: {error!r}") from error
+    tenant, xapi = envelope.tenant or "", envelope.xapi or "2.0.0"
     offset, first = placed.offset, placed.first
     try:
         return [

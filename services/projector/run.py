@@ -147,9 +147,9 @@ class ReadsAhead(Protocol):
 
 
 def hash_of_code(*modules: ModuleType) -> str:
-    """Return a name for the code of these modules."""
+    """Return a name for the code of these modules and of all that lies beside them, SQL too: what one of them does, its neighbours have a part in."""
     digest = hashlib.sha256()
-    for module in modules:
-        if module.__file__:
-            digest.update(Path(module.__file__).read_bytes())
+    for folder in sorted({Path(module.__file__).parent for module in modules if module.__file__}):
+        for file in sorted([*folder.glob("*.py"), *folder.glob("*.sql")]):
+            digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

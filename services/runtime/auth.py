@@ -84,7 +84,7 @@ def basic_credentials(header: str | bytes | None) -> tuple[str, str]:
     except (binascii.Error, ValueError) as error:
         raise Unauthenticated("The credentials of the Authorization header cannot be read.") from error
     key, colon, secret = pair.partition(":")
-    if not colon or not 0 < len(key) <= _MAX_KEY or "\0" in key:
+    if not colon or not key:
         raise Unauthenticated("The credentials of the Authorization header cannot be read.")
     return key, secret
 
@@ -135,6 +135,8 @@ class Keys:
 
     async def _lookup(self, key: str) -> _Seen:
         now = time.monotonic()
+        if len(key) > _MAX_KEY or "\0" in key:  # no key is like that, and what is remembered of strangers stays small
+            return _Seen(None, now)
         seen = self._known.get(key) or self._strangers.get(key)
         if seen is not None and now - seen.at < FRESH_S:
             return seen

@@ -93,8 +93,8 @@ def test_a_port_that_is_taken_is_refused_with_a_sentence(system: System, tmp_pat
 
 
 @pytest.mark.parametrize(("arguments", "says"), [
-    (("--host", "nowhere.invalid"), "nowhere.invalid is no address of this machine"), (("--data-dir", "/proc/nothing"), "/proc/nothing: No such file or directory."),
-    (("--port", "99999"), "TESTAMUR_PORT"),
+    (("--host", "nowhere.invalid"), "nowhere.invalid is no address of this machine"), (("--port", "99999"), "TESTAMUR_PORT"),
+    (("--data-dir", "/proc/nothing"), "/proc/nothing: No such file or directory."),
 ])
 def test_what_cannot_be_opened_is_named_and_the_database_is_not_blamed(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
     directory = () if "--data-dir" in arguments else ("--data-dir", str(tmp_path))

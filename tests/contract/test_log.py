@@ -146,7 +146,7 @@ async def test_a_waiting_read_wakes_at_once_for_what_another_handle_appends(kind
     await writer.append([record()])
     acknowledged = time.monotonic()
     assert [each.offset for each in await reading] == [1]
-    assert time.monotonic() - acknowledged < 0.5
+    assert time.monotonic() - acknowledged < 0.9  # below the second after which it would look by itself
 
 
 async def test_writers_in_several_processes_leave_no_gap_and_no_reader_skips(shared_kind: LogKind) -> None:

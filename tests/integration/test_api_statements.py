@@ -1,6 +1,7 @@
 """GET /xapi/statements: what a list holds and in which order, what one key may see, and what X-Experience-API-Consistent-Through promises."""
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
@@ -9,8 +10,12 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from services.web import create_app
 from tests.integration.api_service import STATEMENTS, THROUGH, Service, Tenant, api_service
-from tests.servers.in_process import statement
+from tests.integration.folding import fold_statements
+from tests.integration.projecting import record
+from tests.integration.projecting import statement as plain
+from tests.servers.in_process import settings_for, statement, web_process
 from tests.servers.postgres import PostgresServer
 
 ADA, BOB, EVE = ({"mbox": f"mailto:{name}@example.org"} for name in ("ada", "bob", "eve"))
@@ -277,3 +282,22 @@ async def test_a_position_from_somewhere_else_is_refused_and_one_of_ours_is_wait
     page = await tenant.client.get(STATEMENTS, headers={"LRS-Min-Position": answer.headers["LRS-Position"], "Prefer": "wait=10"})
     assert [each["id"] for each in page.json()["statements"]] == [sent["id"]]
     assert (await tenant.client.get(STATEMENTS, headers={"LRS-Min-Position": "AAAA"})).status_code == 400
+
+
+async def test_the_words_of_an_authority_are_those_of_its_first_statement_also_where_a_later_one_was_read_before(database: str, tmp_path: Path) -> None:
+    at = "insert into projection_cursor (name, version, partition, log_id, last_stored) values ('statements', 1, $1, gen_random_uuid(), $2)"
+    move = "update projection_cursor set last_stored = $1 where name = 'statements'"
+    key = {"objectType": "Agent", "account": {"homePage": "https://lrs.example.org", "name": "tool"}}
+    early, late = uuid4(), uuid4()
+    async with web_process(settings_for(tmp_path, partitions=2), database) as web:
+        web.app = create_app(web.state)
+        client = web.client(await web.key())
+        pool = web.state.pool
+        await pool.executemany(at, [(0, 1000), (1, 3000)])
+        await fold_statements(database, [record(1, plain(late), authority={**key, "name": "The later name"}, stored=2000)])
+        before = (await client.get(STATEMENTS, params={"statementId": str(late)})).json()["authority"]
+        await fold_statements(database, [record(0, plain(early), authority={**key, "name": "The first name"}, stored=1500)])
+        await pool.execute(move, 3000)
+        listed = (await client.get(STATEMENTS)).json()["statements"]
+    assert before["name"] == "The later name"
+    assert [(each["id"], each["authority"]["name"]) for each in listed] == [(str(late), "The first name"), (str(early), "The first name")]

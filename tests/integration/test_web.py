@@ -121,7 +121,7 @@ async def test_over_a_socket_a_head_or_trailers_without_end_are_cut_off(web: Web
                 sent += 4096
                 with contextlib.suppress(ConnectionError):
                     await writer.drain()
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # noqa: TID251 - lets the server of the same loop read
             with contextlib.suppress(ConnectionError):
                 answer = await reader.read()
         writer.close()

@@ -92,6 +92,16 @@ async def _rows_after(event: asyncio.Event) -> AsyncIterator[tuple[UUID]]:
     yield (uuid4(),)
 
 
+async def test_a_partition_halts_at_a_record_whose_authority_is_nobody(database: str) -> None:
+    log = MemoryLog(1)
+    await append(log, record(0, statement(uuid4()), authority={"account": {}}))
+    async with projector(database, log, ready=False):
+        async def halted() -> Any:
+            return await fetch(database, "select position, halted from projection_cursor where halted is not null and name = 'statements'")
+        [row] = await until(halted)
+        assert (row["position"], "authority" in row["halted"]) == (1, True)
+
+
 async def test_a_partition_halts_at_a_record_it_cannot_read_the_others_go_on_and_it_goes_on_when_cleared(database: str) -> None:
     log = MemoryLog(2)
     bad = NewRecord(0, b"", b'{"v":99,"kind":"statements"}')

@@ -289,7 +289,7 @@ def test_hostile_statements_cost_linear_time() -> None:
         started = time.process_time()
         with pytest.raises(InvalidStatement):
             check(raw, "1.0.3")
-        assert time.process_time() - started < 0.1, str(bad)[:60]
+        assert time.process_time() - started < 0.5, str(bad)[:60]
 
 
 def test_the_two_schemas_differ_in_the_version_and_in_context_agents_and_groups_alone() -> None:

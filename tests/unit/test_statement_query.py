@@ -56,12 +56,13 @@ def test_since_is_exclusive_and_until_inclusive() -> None:
     assert stored_of(wanted.high) == since
 
 
-@pytest.mark.parametrize(("given", "limit"), [({}, 500), ({"limit": "0"}, 500), ({"limit": "1"}, 1), ({"limit": "500"}, 500), ({"limit": "501"}, 500)])
+@pytest.mark.parametrize(("given", "limit"), [({}, 500), ({"limit": "0"}, 500), ({"limit": "1"}, 1), ({"limit": "500"}, 500), ({"limit": "501"}, 500),
+    ({"limit": "1" * 50}, 500)])
 def test_no_limit_and_zero_ask_for_as_many_as_there_may_be(given: dict[str, str], limit: int) -> None:
     assert listing(**given).limit == limit
 
 
-@pytest.mark.parametrize("limit", ["", "-1", "1.5", "ten", "٣", "1" * 50])
+@pytest.mark.parametrize("limit", ["", "-1", "1.5", "ten", "٣"])
 def test_a_limit_is_a_whole_number(limit: str) -> None:
     with pytest.raises(BadRequest):
         parse({"limit": limit})
