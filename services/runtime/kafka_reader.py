@@ -23,6 +23,8 @@ _LONGEST_POLL_S = 2.0
 _LATEST, _EARLIEST = -1, -2
 _UNIX_EPOCH = micros(datetime(1970, 1, 1, tzinfo=UTC))
 _PAUSE_S = 0.1
+REFUSALS, _REFUSED_PAUSE_S = 3, 0.5
+"""An offset is out of range once that many brokers in a row say so: one that wakes from a freeze may take itself for the leader and know less than we do."""
 
 
 class KafkaReader:
@@ -56,11 +58,19 @@ class KafkaReader:
         loop = asyncio.get_running_loop()
         until = loop.time() + wait_s
         give_up = until + PATIENCE_S
+        refusals = 0
         while True:
             poll_s = min(max(0.0, until - loop.time()), _LONGEST_POLL_S)
             try:
                 async with asyncio.timeout_at(give_up):
                     records = await self._fetch(partition, offset, max_bytes, poll_s)
+            except kafka_errors.OffsetOutOfRangeError as error:
+                refusals += 1
+                if refusals == REFUSALS:
+                    raise Halted(partition, offset, await self._why_out_of_range(partition)) from error
+                await asyncio.sleep(_REFUSED_PAUSE_S)
+                await self._client.refresh(PATIENCE_S)
+                continue
             except (KafkaError, TimeoutError) as error:
                 await self._try_again(error, give_up, f"partition {partition} of the log cannot be read")
                 continue
@@ -72,8 +82,6 @@ class KafkaReader:
         answer = await self._client.ask_leader(partition, request, wait_s=wait_s)
         (_, ((_, code, *_, data),)), = answer.topics
         error = kafka_errors.for_code(code)
-        if error is kafka_errors.OffsetOutOfRangeError:
-            raise Halted(partition, offset, await self._why_out_of_range(partition))
         if error is not kafka_errors.NoError:
             raise error
         return decode(partition, offset, data or b"")

@@ -5,10 +5,13 @@ import sys
 import time
 from typing import Any
 
+import uvloop
+
 from tests.bench.corpus import corpus
 from tests.bench.goals import G2, G3
+from tests.bench.load import DURABLE
 from tests.bench.recipe import Mood, compare, cpu_s, interleaved
-from tests.servers.http_client import Connection
+from tests.bench.wire import Wire
 from tests.servers.system import free_port
 
 ROUNDS, SECONDS, CLIENTS = 7, 2.0, 64
@@ -20,7 +23,7 @@ class Server:
     def __init__(self, kind: str) -> None:
         self.kind, self.port, self.postgres = kind, free_port(), 0
         self.process: asyncio.subprocess.Process | None = None
-        self.connections: list[Connection] = []
+        self.wires: list[Wire] = []
 
     async def start(self) -> None:
         """Start it and wait until it listens."""
@@ -28,26 +31,26 @@ class Server:
         assert self.process.stdout is not None
         key: dict[str, Any] = json.loads(await asyncio.wait_for(self.process.stdout.readline(), 60))
         self.postgres = key["postgres"]
-        self.connections = [Connection("127.0.0.1", self.port, key=key["key"], secret=key["secret"]) for _ in range(CLIENTS)]
+        self.wires = [Wire(self.port, key["key"], key["secret"]) for _ in range(CLIENTS)]
 
     async def load(self, bodies: list[bytes]) -> tuple[float, float]:
         """Return requests a second and server CPU microseconds a request."""
         assert self.process is not None
         done, end, cpu, begun = 0, time.perf_counter() + SECONDS, cpu_s(self.process.pid), time.perf_counter()
 
-        async def client(connection: Connection) -> None:
+        async def client(wire: Wire) -> None:
             nonlocal done
             while time.perf_counter() < end:
-                answer = await connection.request("POST", "/xapi/statements", bodies[done % len(bodies)], {"Prefer": "respond-async"})
-                assert answer.status == 200, answer.body
+                status, answer = await wire.post(bodies[done % len(bodies)], DURABLE)
+                assert status == 200, answer
                 done += 1
-        await asyncio.gather(*(client(connection) for connection in self.connections))
+        await asyncio.gather(*(client(wire) for wire in self.wires))
         return done / (time.perf_counter() - begun), (cpu_s(self.process.pid) - cpu) * 1e6 / done
 
     async def stop(self) -> None:
         """End it."""
-        for connection in self.connections:
-            connection.close()
+        for wire in self.wires:
+            wire.close()
         if self.process is not None and self.process.returncode is None:
             self.process.terminate()
             await asyncio.wait_for(self.process.wait(), 30)
@@ -87,7 +90,7 @@ async def measure() -> None:
 
 def main() -> None:
     """Measure both."""
-    asyncio.run(measure())
+    uvloop.run(measure())
 
 
 if __name__ == "__main__":

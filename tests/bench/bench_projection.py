@@ -150,7 +150,7 @@ def _middle(values: list[float]) -> float:
 def main() -> None:
     """Measure all four."""
     asyncio.run(projection(20 if soak() else 10, 10_000))
-    asyncio.run(fold_both_ways(5 if soak() else 3, 6_000, items_of))
+    asyncio.run(fold_both_ways(9 if soak() else 5, 6_000, items_of))
     asyncio.run(whole_replay(5 if soak() else 3, 20_000))
 
 

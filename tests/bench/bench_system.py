@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import orjson
+import uvloop
 
 from tests.bench import watch
 from tests.bench.corpus import Stream
@@ -159,7 +160,7 @@ def run(log: str) -> None:
         system = System(folder / "data", kafka=broker.bootstrap if broker else None, settings=settings, arguments=())
         stack.callback(system.destroy)
         system.start()
-        asyncio.run(measure(Figures(system, broker), log))
+        uvloop.run(measure(Figures(system, broker), log))
         assert system.stop() == 0, system.tail()
 
 

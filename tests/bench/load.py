@@ -1,15 +1,17 @@
 """Load on a whole system: clients that post as fast as they are answered, or at a pace of their own, and obey when they are pushed back."""
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.bench.corpus import Stream
-from tests.servers.http_client import Connection
+from tests.bench.wire import Wire
 from tests.servers.system import System
 
-VISIBLE: dict[str, str] = {}
-DURABLE = {"Prefer": "respond-async"}
+VISIBLE = b""
+DURABLE = b"Prefer: respond-async\r\n"
+_RETRY = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
 _LATE_S = 10.0
 """An open loop that is so far behind its pace has its answer: it cannot be kept."""
 
@@ -34,28 +36,28 @@ class Loaded:
         return ordered[min(len(ordered) - 1, int(q * len(ordered)))] * 1e3
 
 
-async def _post(connection: Connection, stream: Stream, size: int, headers: dict[str, str], loaded: Loaded) -> None:
+async def _post(wire: Wire, stream: Stream, size: int, headers: bytes, loaded: Loaded) -> None:
     """Post one batch until it is accepted."""
     body = stream.batch(size)
     while True:
-        answer = await connection.request("POST", "/xapi/statements", body, headers)
-        if answer.status == 200:
+        status, answer = await wire.post(body, headers)
+        if status == 200:
             loaded.statements += size
             return
-        assert answer.status in (429, 503), (answer.status, answer.body[:500])
+        assert status in (429, 503), answer[:1000]
         loaded.pushed_back += 1
-        await asyncio.sleep(float(answer.headers.get("retry-after", "1")))  # noqa: TID251 - what a client that is pushed back does
+        await asyncio.sleep(float(found[1]) if (found := _RETRY.search(answer)) else 1)  # noqa: TID251 - what a client that is pushed back does
 
 
-async def closed(system: System, stream: Stream, *, clients: int, size: int, headers: dict[str, str], going_on: Callable[[Loaded], bool]) -> Loaded:
+async def closed(system: System, stream: Stream, *, clients: int, size: int, headers: bytes, going_on: Callable[[Loaded], bool]) -> Loaded:
     """Let each client post its next batch as soon as the last was answered."""
     loaded, begun = Loaded(), time.perf_counter()
 
     async def client() -> None:
-        async with system.connection(timeout_s=60) as connection:
+        async with Wire(system.port) as wire:
             while going_on(loaded):
                 started = time.perf_counter()
-                await _post(connection, stream, size, headers, loaded)
+                await _post(wire, stream, size, headers, loaded)
                 loaded.took.append(time.perf_counter() - started)
     async with asyncio.TaskGroup() as group:
         for _ in range(clients):
@@ -67,13 +69,13 @@ async def closed(system: System, stream: Stream, *, clients: int, size: int, hea
 async def paced(system: System, stream: Stream, *, rate: float, size: int, seconds: float) -> Loaded:
     """Post batches at a steady pace whatever the answers do; each is timed from the moment it was due, until it was visible."""
     loaded, begun, apart = Loaded(), time.perf_counter(), size / rate
-    free: list[Connection] = []
+    free: list[Wire] = []
 
     async def one(due: float) -> None:
-        connection = free.pop() if free else system.connection(timeout_s=60)
-        await _post(connection, stream, size, VISIBLE, loaded)
+        wire = free.pop() if free else Wire(system.port)
+        await _post(wire, stream, size, VISIBLE, loaded)
         loaded.took.append(time.perf_counter() - due)
-        free.append(connection)
+        free.append(wire)
     async with asyncio.TaskGroup() as group:
         for number in range(int(seconds / apart)):
             due = begun + number * apart
@@ -82,8 +84,8 @@ async def paced(system: System, stream: Stream, *, rate: float, size: int, secon
                 break
             group.create_task(one(due))
     loaded.seconds = time.perf_counter() - begun
-    for connection in free:
-        connection.close()
+    for wire in free:
+        wire.close()
     return loaded
 
 

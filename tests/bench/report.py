@@ -51,8 +51,12 @@ def _goals(known: dict[str, dict[str, Any]]) -> Iterable[str]:
     missed = [goal for goal in goals.ALL if goal.id in known and known[goal.id]["verdict"] != "good"]
     if missed:
         yield "\n### Where a goal is not good\n"
+        causes: dict[str, list[Goal]] = {}
         for goal in missed:
-            yield f"- **{goal.id}** ({known[goal.id]['verdict']}): {CAUSES.get(goal.id, 'not looked into yet.')}{_notes(known[goal.id])}"
+            causes.setdefault(CAUSES.get(goal.id, "Not looked into yet."), []).append(goal)
+        for cause, together in causes.items():
+            named = ", ".join(f"**{goal.id}** ({known[goal.id]['verdict']})" for goal in together)
+            yield f"- {named}: {cause}{_notes({**known[together[0].id], 'notes': {**known[together[0].id]['notes'], **known[together[-1].id]['notes']}})}"
 
 
 def _row(goal: Goal, each: dict[str, Any]) -> str:

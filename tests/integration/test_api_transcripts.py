@@ -162,7 +162,8 @@ async def test_next_is_good_for_its_own_learner_only(tenant: Tenant) -> None:
 async def test_a_timestamp_that_has_no_year_in_utc_is_shown_as_the_nearest_that_has(tenant: Tenant, edge: str) -> None:
     id_ = await tenant.learner(ADA, await tenant.post(did("passed", timestamp=edge)))
 
-    for moment in ({}, {"as_of": edge}, {"known_at": edge}):
+    moments: tuple[dict[str, Any], ...] = ({}, {"as_of": edge}, {"known_at": edge})
+    for moment in moments:
         await transcript(tenant, id_, **moment)
         Evidence.model_validate(await tenant.get(f"/v1/learners/{id_}/evidence", **moment))
     [entry] = (await transcript(tenant, id_))["entries"]
