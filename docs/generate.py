@@ -18,7 +18,7 @@ def settings_page() -> str:
     """Return docs/settings.md."""
     lines = [
         "# Settings", "",
-        "Made from `services/runtime/settings.py` by `make docs`. Every setting is an environment variable; flags of commands go before it.", "",
+        "Made from `services/runtime/settings.py` by `make docs`. Every setting is an environment variable; a flag of a command wins over its variable.", "",
         "| variable | default | what it is |", "|---|---|---|",
     ]
     lines += [f"| `TESTAMUR_{name.upper()}` | {_default(field)} | {_cell(field.description)} |" for name, field in Settings.model_fields.items()]

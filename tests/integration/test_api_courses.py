@@ -69,15 +69,30 @@ async def test_a_description_gives_grade_credits_and_name_whenever_it_comes(tena
 
 
 @pytest.mark.parametrize(("body", "pointer"), [
-    ({}, "/courses"), ({"courses": [{}]}, "/courses/0/id"), ({"courses": [{"id": "no iri"}]}, "/courses/0/id"),
+    ({}, ""), ({"courses": [{}]}, "/courses/0"), ({"courses": [{"id": "no iri"}]}, "/courses/0/id"),
     ({"courses": [ALGEBRA, ALGEBRA]}, "/courses/1/id"),
     ({"courses": [{**ALGEBRA, "credits": "many"}]}, "/courses/0/credits"), ({"courses": [{**ALGEBRA, "credits": -1}]}, "/courses/0/credits"),
-    ({"courses": [{**ALGEBRA, "scale": [{"grade": "A"}]}]}, "/courses/0/scale/0/from"), ({"courses": [ALGEBRA], "more": 1}, "/more"),
+    ({"courses": [{**ALGEBRA, "scale": [{"grade": "A"}]}]}, "/courses/0/scale/0"), ({"courses": [ALGEBRA], "more": 1}, "/more"),
 ])
 async def test_what_is_no_description_is_refused_with_a_pointer(tenant: Tenant, body: object, pointer: str) -> None:
     answer = await tenant.client.put(COURSES, json=body)
     assert (answer.status_code, answer.json()["pointer"]) == (400, pointer), answer.text
     assert (await tenant.get(COURSES))["courses"] == []
+
+
+@pytest.mark.parametrize(("body", "sentence", "pointer"), [
+    ({}, 'The body lacks "courses".', ""),
+    ({"courses": [{**ALGEBRA, "name": 5}]}, "/courses/0/name must be a string or an object, not a number.", "/courses/0/name"),
+    ({"courses": [{**ALGEBRA, "name": {"en": 5}}]}, "/courses/0/name/en must be a string, not a number.", "/courses/0/name/en"),
+    ({"courses": [{**ALGEBRA, "credits": -1}]}, "/courses/0/credits must be 0 or more.", "/courses/0/credits"),
+    ({"courses": [7]}, "/courses/0 must be an object, not a number.", "/courses/0"),
+    ({"courses": [ALGEBRA], "a/b": 1}, "/a~1b is not a property that belongs here.", "/a~1b"),
+])
+async def test_a_refusal_says_in_our_words_what_is_wrong_with_something_that_is_in_the_body(
+    tenant: Tenant, body: object, sentence: str, pointer: str,
+) -> None:
+    answer = (await tenant.client.put(COURSES, json=body)).json()
+    assert (answer["detail"], answer["pointer"]) == (sentence, pointer)
 
 
 async def test_bodies_that_are_not_json_are_400_and_too_large_ones_413(tenant: Tenant) -> None:

@@ -140,7 +140,7 @@ async def test_evidence_shows_every_statement_and_whether_it_is_voided(tenant: T
     assert [(each["statement"], each["voided"]) for each in found["evidence"]] == [(registered["id"], False), (other["id"], False), (passed["id"], True)]
     last = found["evidence"][2]
     assert (last["score"], last["duration"], last["verb"], last["time"]) == (0.25, "PT1H30M", passed["verb"]["id"], "2026-03-01T00:00:00.000000Z")
-    assert last["authority"] == "account:https://lrs.example.org test"
+    assert last["authority"] == "https://lrs.example.org/test"
     assert [each["voided"] for each in (await tenant.get(path, known_at=before))["evidence"]] == [False, False, False]
     assert [each["statement"] for each in (await tenant.get(path, activity=SETS))["evidence"]] == [other["id"]]
     assert [each["statement"] for each in (await tenant.get(path, as_of="2026-01-15T00:00:00Z"))["evidence"]] == [registered["id"]]

@@ -201,8 +201,19 @@ def test_the_secret_of_an_installation_is_made_once_for_its_owner_alone(tmp_path
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["secret"]
     assert resolve_secret(Settings(data_dir=tmp_path, secret="given")) == b"given"
     (tmp_path / "secret").touch()
-    with pytest.raises(ValueError, match="empty"):
-        resolve_secret(Settings(data_dir=tmp_path))
+    for settings in (Settings(data_dir=tmp_path), Settings(data_dir=tmp_path, secret="")):
+        with pytest.raises(SecretRefused, match="is empty"):
+            resolve_secret(settings)
+
+
+async def test_a_database_is_refused_to_another_secret_than_that_it_was_first_used_with(database: str, tmp_path: Path) -> None:
+    first, other = (Settings(data_dir=tmp_path, secret=secret) for secret in ("first", "other"))
+    await asyncio.gather(*(confirm_secret(first, database) for _ in range(3)))
+    with pytest.raises(SecretRefused, match="made with another secret than that of TESTAMUR_SECRET"):
+        await confirm_secret(other, database)
+    with pytest.raises(SecretRefused, match=f"the file {tmp_path / 'secret'}"):
+        await confirm_secret(Settings(data_dir=tmp_path, secret=None), database)
+    await confirm_secret(first, database)
 
 
 async def test_only_scopes_that_allow_writing_write(web: Web) -> None:
