@@ -125,7 +125,7 @@ class EvidenceListed(_Answer):
     completion: bool | None
     duration: str | None
     identity: Assurance
-    authority: str
+    authority: Annotated[str, Field(description="Its identifier, as in a transcript's `issuers`.")]
     voided: bool
 
 
@@ -184,4 +184,4 @@ class LinkToMake(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     agents: Annotated[list[Agent], Field(min_length=2, max_length=2)]
-    reason: str = ""
+    reason: Annotated[str, Field(max_length=4000)] = ""

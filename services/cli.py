@@ -14,11 +14,13 @@ from services.data_dir import Refused
 from services.runtime.cluster import CannotStart
 from services.runtime.migrate import NewerVersion
 from services.runtime.postgres import transient
+from services.runtime.postgres_log import WrongLog
+from services.runtime.secret import SecretRefused
 from services.runtime.telemetry import configure_logging
 
 app = typer.Typer(
     name="testamur", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-    help="An event-sourced learner record store. Settings are TESTAMUR_… environment variables; flags go before them.")
+    help="An event-sourced learner record store. Settings are TESTAMUR_… environment variables; a flag wins over its variable.")
 app.command()(up.up)
 app.command("import")(import_.import_)
 app.add_typer(key.app, name="key")
@@ -36,7 +38,7 @@ def main() -> None:
     configure_logging("testamur", logging.WARNING)
     try:
         app()
-    except (Refused, NewerVersion, CannotStart, LrsError) as refusal:
+    except (Refused, NewerVersion, CannotStart, WrongLog, SecretRefused, LrsError) as refusal:
         sys.exit(f"testamur: {refusal}")
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         if not transient(error):

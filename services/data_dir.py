@@ -107,8 +107,9 @@ def _locked(lock: TextIO) -> bool:
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader sees all of it or nothing."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
     part.write_text(text)
-    part.chmod(0o600)
     part.replace(path)
 
 

@@ -23,6 +23,7 @@ from services.runtime.cluster import CannotStart
 from services.runtime.embedded import EmbeddedPostgres
 from services.runtime.migrate import migrate
 from services.runtime.postgres import connect
+from services.runtime.secret import confirm_secret
 from services.runtime.settings import Settings
 
 PORT_WAIT_S = 10.0
@@ -83,6 +84,7 @@ async def running_system(settings: Settings, prepared: Prepared | None = None, *
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         dsn = await stack.enter_async_context(database(settings))
         await migrate(dsn)
+        await confirm_secret(settings, dsn)
         if prepared is not None:
             await prepared(settings, dsn)
         environment = environment_of(settings.model_copy(update={"database_url": SecretStr(dsn)}))

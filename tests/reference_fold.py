@@ -1,4 +1,4 @@
-"""A second, naive fold, written from the design alone (sections 3 and 5): people and transcripts from a set of records, with nothing shared, merged or kept.
+"""A second, naive fold, written from the rules of the design alone: people and transcripts from a set of records, with nothing shared, merged or kept.
 
 It imports nothing of the services, so that they and it can only agree by both being right. Slow on purpose: whatever can be computed from scratch is.
 """

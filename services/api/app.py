@@ -8,7 +8,9 @@ from services.runtime.state import State
 
 _DESCRIPTION = (
     "A learner record store: xAPI statements in, and what a learner has demonstrated out, with the statements behind it. "
-    "Every path but health and /xapi/about takes HTTP Basic authentication with an API key. HEAD works wherever GET does. Errors are problem JSON."
+    "Every path but health and /xapi/about takes HTTP Basic authentication with an API key. HEAD works wherever GET does. Errors are problem JSON. "
+    "What a write answers as LRS-Position a read takes as LRS-Min-Position: it waits until that is folded, as long as `Prefer: wait=N` says (2 s, at most 10), "
+    "and is a 503 if it is not. Without it a read of /v1 right after a write may not see it yet."
 )
 
 

@@ -36,6 +36,10 @@ def router(app: FastAPI) -> APIRouter:
     async def html(_: Request) -> Response:
         return Response(page(app.openapi()), headers={"Content-Security-Policy": _POLICY}, media_type="text/html")
 
+    async def root(_: Request) -> Response:
+        return Response(None, 307, {"Location": "/docs"})
+
+    routes.add_api_route("/", root, methods=["GET"], include_in_schema=False)
     routes.add_api_route("/docs/openapi.json", openapi, methods=["GET"], include_in_schema=False)
     routes.add_api_route("/docs", html, methods=["GET"], include_in_schema=False)
     return routes

@@ -17,6 +17,7 @@ from services.runtime.telemetry import AUTH_FAILURES
 _log = structlog.get_logger(__name__)
 STATEMENTS = "/xapi/statements"
 _WRITES = ("POST", "PUT")
+_FORESEEN = (LrsError, HTTPException, RequestValidationError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _AWAY = "The store cannot be read right now; repeat the request a little later."
 
 
@@ -39,7 +40,7 @@ def install(app: FastAPI, state: State) -> None:
                 await state.visibility.fresh()
         return problem_answer(state, request, problem)
 
-    for kind in (LrsError, HTTPException, RequestValidationError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, Exception):
+    for kind in (*_FORESEEN, Exception):
         app.add_exception_handler(kind, answer)
 
 
@@ -53,7 +54,7 @@ def _methods(request: Request) -> str:
 
 
 def as_lrs_error(error: Exception) -> LrsError:
-    """Return the error as one of ours; what we did not foresee is logged and tells the client nothing."""
+    """Return the error as one of ours; what we did not foresee tells the client nothing, and is logged once."""
     if isinstance(error, LrsError):
         return error
     if isinstance(error, HTTPException):
@@ -63,7 +64,8 @@ def as_lrs_error(error: Exception) -> LrsError:
     if transient(error):
         _log.warning("postgres is away or slow", error=repr(error))
         return Unavailable(_AWAY)
-    _log.error("request failed", exc_info=error)
+    if isinstance(error, _FORESEEN):  # any other is raised again once it is answered, and the server logs it
+        _log.error("request failed", exc_info=error)
     return LrsError()
 
 

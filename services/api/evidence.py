@@ -13,7 +13,7 @@ from services.api.parameters import IRI, LIMIT, Parameter
 from services.core.evidence import LEVELS, unpack
 from services.core.keys import key128
 from services.core.timeline import rfc3339, stored_of
-from services.core.transcript import iso_duration
+from services.core.transcript import iso_duration, issuer
 
 PATH = "/v1/learners/{id}/evidence"
 PARAMETERS = (
@@ -61,7 +61,7 @@ def _shown(row: asyncpg.Record) -> dict[str, Any]:
         "statement": str(row["statement_id"]), "stored": rfc3339(stored_of(row["seq"])), "time": rfc3339(row["at"]), "activity": row["iri"], "verb": facts.verb,
         "score": facts.scaled, "success": facts.success, "completion": facts.completion,
         "duration": None if facts.duration is None else iso_duration(facts.duration),
-        "identity": LEVELS[max(facts.level, row["assured"] or 0)], "authority": facts.authority, "voided": row["voided"],
+        "identity": LEVELS[max(facts.level, row["assured"] or 0)], "authority": issuer(facts.authority), "voided": row["voided"],
     }
 
 

@@ -12,7 +12,7 @@ from services.runtime.auth import Caller
 
 PARAMETERS = (
     Parameter("as_of", "What was true then: only what had happened by this instant counts.", INSTANT),
-    Parameter("known_at", "What was known then: only what was stored by this instant counts.", INSTANT),
+    Parameter("known_at", "What was known then: only what was stored by this instant counts. Names and types of activities are today's.", INSTANT),
 )
 _MOST = 2**63 - 1
 _WAIT_S = 2.0

@@ -6,6 +6,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from schemas.envelope import Kind
+from services.api import faults
 from services.api.context import Api
 from services.core import envelope
 from services.core.errors import BadRequest
@@ -33,8 +34,7 @@ async def read_json(api: Api, request: Request, model: type[BaseModel]) -> dict[
     try:
         model.model_validate(parsed, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise BadRequest(f"{first['msg']}.", pointer="".join(f"/{_escaped(str(part))}" for part in first["loc"])) from error
+        raise faults.refusal(error, parsed) from error
     return parsed
 
 
@@ -64,8 +64,3 @@ def _receive(request: Request) -> http.Receive:
         return dict(await request.receive())
 
     return receive
-
-
-def _escaped(part: str) -> str:
-    """Return one step of a JSON pointer (RFC 6901)."""
-    return part.replace("~", "~0").replace("/", "~1")

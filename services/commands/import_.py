@@ -13,10 +13,10 @@ from services.core.keys import KeyedHash
 from services.data_dir import hold, wait_until_announced
 from services.importer.display import shown
 from services.importer.run import import_file
-from services.importer.server import Server
+from services.importer.server import Server, refusal_of
 from services.runtime.api_keys import ensure_bootstrap
 from services.runtime.postgres import open_pool
-from services.runtime.secret import resolve_secret
+from services.runtime.secret import confirm_secret, resolve_secret
 from services.runtime.settings import Settings
 from services.runtime.state import public_url
 from services.supervisor import database, running_system
@@ -63,7 +63,7 @@ async def _import_courses(server: Server, file: Path) -> int:
     if answer.is_success:
         typer.echo(f"{file}: courses stored")
         return 0
-    typer.echo(f"{file}: {answer.status_code} {answer.text}")
+    typer.echo(f"{file}: {refusal_of(answer)}")
     return 1
 
 
@@ -98,5 +98,6 @@ async def _ensure_key(settings: Settings, url: str) -> tuple[str, str]:
     assert settings.bootstrap_key is not None
     assert settings.bootstrap_secret is not None
     async with database(settings) as dsn, await open_pool(dsn, max=1) as pool:
+        await confirm_secret(settings, dsn)
         await ensure_bootstrap(settings, pool, resolve_secret(settings), public_url=url)
     return settings.bootstrap_key, settings.bootstrap_secret.get_secret_value()

@@ -9,23 +9,25 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from services.commands.options import DataDir, Json, settings_from
+from services.core.scopes import DEFAULT, OURS, XAPI
 from services.data_dir import Refused, running
 from services.runtime import api_keys
 from services.runtime.migrate import migrate
 from services.runtime.postgres import open_pool
-from services.runtime.secret import resolve_secret
+from services.runtime.secret import confirm_secret, resolve_secret
 from services.runtime.settings import Settings
 from services.runtime.state import public_url
 from services.supervisor import database
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
+_SCOPES = f"What it may do; may be given several times: {', '.join(sorted(XAPI))}; {', '.join(sorted(OURS))}. Without it: {', '.join(DEFAULT)}."
 
 
 @app.command()
 def create(
     name: Annotated[str, typer.Option("--name", help="What it is called; also the account name of its authority.")],
     tenant: Annotated[str, typer.Option("--tenant", help="Whose statements it reaches; a tenant comes to be with its first key.")] = api_keys.DEFAULT_TENANT,
-    scope: Annotated[list[str] | None, typer.Option("--scope", help="What it may do; may be given several times.", show_default=False)] = None,
+    scope: Annotated[list[str] | None, typer.Option("--scope", help=_SCOPES, show_default=False)] = None,
     authority: Annotated[str | None, typer.Option("--authority", help="The xAPI agent that vouches for what it sends, as JSON.", show_default=False)] = None,
     as_json: Json = False,
     data_dir: DataDir = None,
@@ -82,6 +84,7 @@ async def _create(settings: Settings, *, name: str, tenant: str, scopes: list[st
     url = settings.public_url or (there.address if there else public_url(settings))
     async with database(settings) as dsn:
         await migrate(dsn)
+        await confirm_secret(settings, dsn)
         async with await open_pool(dsn, max=1) as pool:
             return await api_keys.create_key(pool, resolve_secret(settings), name=name, tenant=tenant, scopes=scopes, authority=authority, public_url=url)
 

@@ -16,7 +16,7 @@ Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
 
 def settings_from(**flags: Any) -> Settings:
-    """Return the settings: flags that were given go before the environment. Makes the data directory. Raises Refused."""
+    """Return the settings: flags that were given win over the environment. Makes the data directory. Raises Refused."""
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:

@@ -17,6 +17,7 @@ from services.projector.replay import replay as rebuild
 from services.runtime.log import Log
 from services.runtime.migrate import VIEWS, migrate
 from services.runtime.open_log import open_log
+from services.runtime.secret import confirm_secret
 from services.runtime.settings import Settings
 from services.supervisor import database
 
@@ -27,6 +28,8 @@ def replay(
     data_dir: DataDir = None,
 ) -> None:
     """Fold the log into a new version beside the one in use, compare them, and change over. Ends with 1 if they differ, having changed nothing."""
+    if name not in VIEWS:
+        raise Refused(f"There is no projection {name}; there are {' and '.join(VIEWS)}.")
     try:
         report = asyncio.run(_replay(settings_from(data_dir=data_dir), name, accept_changes=accept_changes))
     except ReplayRefused as refusal:
@@ -39,6 +42,7 @@ def replay(
 async def _replay(settings: Settings, name: str, *, accept_changes: bool) -> ReplayReport:
     async with database(settings) as dsn:
         await migrate(dsn)
+        await confirm_secret(settings, dsn)
         log = await open_log(settings, dsn)
         try:
             async with _live_workers(settings, dsn, log):

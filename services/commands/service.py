@@ -8,7 +8,7 @@ from services.commands.options import DataDir, Host, Port, settings_from
 from services.runtime.api_keys import ensure_bootstrap
 from services.runtime.migrate import migrate
 from services.runtime.postgres import open_pool
-from services.runtime.secret import resolve_secret
+from services.runtime.secret import confirm_secret, resolve_secret
 from services.runtime.settings import Settings
 from services.runtime.state import public_url
 from services.runtime.telemetry import configure_logging
@@ -37,6 +37,7 @@ def projector(data_dir: DataDir = None) -> None:
     async def fold(stop: serve.Stop) -> None:
         async with database(settings) as dsn:
             await migrate(dsn)
+            await confirm_secret(settings, dsn)
             await serve.projector(settings, dsn, uuid4(), stop)
 
     serve.until_signalled(fold)
@@ -50,6 +51,7 @@ def _web(name: str, settings: Settings, create_app: serve.CreateApp) -> None:
             bound = settings.model_copy(update={"port": listener.getsockname()[1]})
             async with database(bound) as dsn:
                 await migrate(dsn)
+                await confirm_secret(bound, dsn)
                 await _ensure_administrator(bound, dsn)
                 typer.echo(f"testamur {name} on http://{bound.host}:{bound.port}")
                 await serve.web(bound, dsn, listener, create_app, stop)

@@ -12,6 +12,7 @@ import orjson
 
 from services.core import explain
 from services.core.errors import InvalidStatement
+from services.core.json_limits import check_limits
 from services.core.json_slices import MAX_DEPTH, is_deeper, load, too_deep
 from services.core.syntax import is_uuid, timestamp
 from services.core.vocabulary import VOIDED
@@ -22,6 +23,7 @@ _SHALLOW = 16
 """No statement is deeper than this whose extensions are flat: then nobody needs to measure it."""
 _RARE_DAYS = frozenset({"02-29", "02-30", "02-31", "04-31", "06-31", "09-31", "11-31"})
 """The days that the pattern of a timestamp lets pass and a calendar may not have."""
+_PREDICATES = ("must ", "lacks ", "has ", "needs ")
 COMPONENTS = ("choices", "scale", "source", "target", "steps")
 _PLAIN = {"type": ["string", "number", "boolean", "null"]}
 _FLAT = {"type": ["string", "number", "boolean", "null", "object", "array"], "additionalProperties": _PLAIN, "items": _PLAIN}
@@ -34,6 +36,7 @@ def check(raw: bytes, version: str, *, sent: AbstractSet[str] = _NONE_SENT, max_
     for what is not strict JSON and InvalidStatement for the first fault in document order, both with a pointer into the statement.
     """
     statement = load(raw, max_depth=None)
+    check_limits(raw, statement)
     if (max_depth < _SHALLOW or not _common[version](statement)) and not _uncommon_holds(statement, version, max_depth):
         raise _refusal(statement, version, sent)
     if not _holds(statement, sent) or ("stored" in statement and timestamp(statement["stored"]) is None):
@@ -49,12 +52,13 @@ def identify(statement: Any) -> UUID | None:
 
 def _refusal(statement: Any, version: str, sent: AbstractSet[str]) -> InvalidStatement:
     for fault in explain.faults(statement, version, sent=sent):
-        return InvalidStatement(_sentence(fault), pointer=fault.pointer)
+        return InvalidStatement(told(fault.pointer, fault.sentence), pointer=fault.pointer)
     return InvalidStatement("The statement breaks a rule of xAPI.", pointer="")
 
 
-def _sentence(fault: explain.Fault) -> str:
-    return f"{fault.pointer or 'The statement'}: {fault.sentence}."
+def told(pointer: str, sentence: str) -> str:
+    """Return what is wrong at a place as one sentence that begins with the place."""
+    return f"{pointer or 'The statement'}{' ' if sentence.startswith(_PREDICATES) else ': '}{sentence}."
 
 
 def _uncommon_holds(statement: Any, version: str, max_depth: int) -> bool:

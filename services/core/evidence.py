@@ -1,4 +1,4 @@
-"""What a statement says that matters to a transcript (DESIGN §5): about whom and what, when, and its facts, small enough to keep beside every statement.
+"""What a statement says that matters to a transcript: about whom and what, when, and its facts, small enough to keep beside every statement.
 
 Only the statement, its `stored` and the authority and scopes of its record are looked at, so the same record always gives the same evidence.
 """

@@ -1,4 +1,4 @@
-"""Who is who: learners are the connected sets of IFIs under the links in force, each named by its member with the least identity (DESIGN §5).
+"""Who is who: learners are the connected sets of IFIs under the links in force, each named by its member with the least identity.
 
 Keys are whatever stands for an IFI (its 128-bit hash in the tables); nothing here depends on the order in which links came.
 """

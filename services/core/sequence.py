@@ -1,4 +1,4 @@
-"""`stored`: the strictly rising instants that the log's own order gives to statements (DESIGN: the log assigns `stored`).
+"""`stored`: the strictly rising instants that the log's own order gives to statements.
 
 A `Sequence` walks one partition record by record. What it cannot account for (a gap, a foreign log, an unknown envelope, a carried `stored` not above
 the head) raises Halted: a partition never skips.

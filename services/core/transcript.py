@@ -1,4 +1,4 @@
-"""The transcript: a pure function of the SET of standing evidence (DESIGN §5).
+"""The transcript: a pure function of the SET of standing evidence.
 
 Evidence rows are summed up in a `Summary`; summaries merge in any order and any grouping to the same one, in exact numbers; a `Summary` and the ids of
 the statements that decide give the `Line` that a transcript shows; a course description adds grade and credits when it is read.
@@ -236,7 +236,7 @@ def transcript(rows: Iterable[tuple[UUID, UUID, int, int, int | None, bytes]]) -
 
 
 def finish(folded: Line, course: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the members of a transcript entry (DESIGN §8) but for `activity`; `course` is the description in force, if any."""
+    """Return the members of a transcript entry but for `activity`; `course` is the description in force, if any."""
     course = course or {}
     passed = folded.status == "passed"
     worth = course.get("credits")

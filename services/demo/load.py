@@ -24,7 +24,7 @@ LINKS_AT_ONCE = 200
 async def load_demo(address: str, key: str, secret: str, data_dir: Path) -> None:
     """Load the world unless that was done, and say what to look at. Raises Refused."""
     folder = data_dir / "demo"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     async with Server(address, key, secret, connections=IN_FLIGHT) as server:
         if not (folder / "loaded").exists():
             world = await _made_world(folder)

@@ -4,6 +4,7 @@ It may lag behind what is stored, never run ahead of it: a line sent again is a 
 """
 import hashlib
 import json
+import os
 from dataclasses import astuple
 from pathlib import Path
 
@@ -26,8 +27,8 @@ class Journal:
         """All statements up to the `done`th are stored or refused; `refusals` are those refused since the last note, also beyond it."""
         self.done = max(self.done, done)
         self.refusals.update({refusal.ordinal: refusal for refusal in refusals})
-        self._path.parent.mkdir(exist_ok=True)
-        with self._path.open("a") as file:
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        with open(self._path, "a", opener=_for_us_alone) as file:
             file.write(json.dumps({"done": self.done, "refused": [astuple(refusal) for refusal in refusals]}) + "\n")
 
     def forget(self) -> None:
@@ -44,3 +45,8 @@ class Journal:
                 break  # cut off by a crash
             self.done = entry["done"]
             self.refusals.update({ordinal: Refusal(ordinal, *rest) for ordinal, *rest in entry["refused"]})
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    """Open a file that nobody else may read: what was refused may say who it is about."""
+    return os.open(path, flags, 0o600)

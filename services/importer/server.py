@@ -110,9 +110,25 @@ def _culprits(problem: dict[str, Any], lines: Sequence[Line]) -> set[int]:
 def _refusal(line: Line, status: int, problem: dict[str, Any]) -> Refusal:
     pointer = problem.get("pointer")
     steps = str(pointer).split("/") if pointer else []
+    reason = str(problem.get("detail") or problem.get("title") or "refused")
     if len(steps) > 1 and steps[1].isdecimal():
+        reason = _within(reason, f"/{steps[1]}")
         steps = ["", *steps[2:]]
-    return Refusal(line.ordinal, line.number, status, str(problem.get("detail") or problem.get("title") or "refused"), "/".join(steps) or None)
+    return Refusal(line.ordinal, line.number, status, reason, "/".join(steps) or None)
+
+
+def _within(reason: str, statement: str) -> str:
+    """Return a sentence that begins with a place in the request so that it begins with the place in the line, which knows no other statements."""
+    if reason.startswith(f"{statement}/"):
+        return reason.removeprefix(statement)
+    return "The statement" + reason.removeprefix(statement) if reason.startswith((f"{statement} ", f"{statement}:")) else reason
+
+
+def refusal_of(answer: httpx.Response) -> str:
+    """Return what an answer refuses as a person reads it: the status, the sentence, and where."""
+    problem = _problem(answer)
+    where = f" ({problem['pointer']})" if problem.get("pointer") else ""
+    return f"{answer.status_code} {problem.get('detail') or problem.get('title') or 'refused'}{where}"
 
 
 def _problem(answer: httpx.Response) -> dict[str, Any]:

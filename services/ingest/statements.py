@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 
 from services.core.actor import identity, ifi
-from services.core.check import check
+from services.core.check import check, told
 from services.core.errors import BadRequest, InvalidStatement
 from services.core.explain import faults
 from services.core.fingerprint import fingerprint
@@ -76,6 +76,8 @@ def _checked(raw: bytes, version: str, max_depth: int, prefix: str) -> dict[str,
             error.pointer = prefix + error.pointer
         if isinstance(error, InvalidStatement):
             found = [{"pointer": prefix + fault.pointer, "detail": fault.sentence} for fault in faults(orjson.loads(raw), version)[:MAX_FAULTS]]
+            if prefix and found:
+                error.detail = told(found[0]["pointer"], found[0]["detail"])
             error.members = {**error.members, "faults": found or [{"pointer": error.pointer, "detail": error.detail}]}
         raise
 

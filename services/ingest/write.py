@@ -1,4 +1,4 @@
-"""A checked batch becomes one record of the log, and its sender learns what stands (DESIGN: the log decides).
+"""A checked batch becomes one record of the log, and its sender learns what stands (docs/adr/0001-log-decides.md).
 
 Look up, append, wait until visible, look again only if a fold met a losing copy meanwhile. What is refused before the append was never written.
 """

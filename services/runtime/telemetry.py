@@ -51,7 +51,13 @@ def configure_logging(service: str, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.getLogger("uvicorn.error").addFilter(_is_ours_to_know)
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def _is_ours_to_know(record: logging.LogRecord) -> bool:
+    """Return False for what any stranger can have logged as often as he likes, unless everything is logged: that he sent no HTTP."""
+    return not record.getMessage().startswith("Invalid HTTP request") or logging.getLogger().isEnabledFor(logging.DEBUG)
 
 
 def observe_http(route: str, method: str, status: int, seconds: float) -> None:

@@ -130,7 +130,7 @@ def test_courses_that_are_refused_end_with_1(tenant: Tenant, tmp_path: Path) -> 
     ended = tenant.run("--courses", str(file))
 
     assert ended.returncode == 1
-    assert "400" in ended.stdout
+    assert ended.stdout.strip() == f'{file}: 400 /courses/0 lacks "id". (/courses/0)'
 
 
 def test_a_server_elsewhere_takes_it_by_url(tenant: Tenant, tmp_path: Path) -> None:

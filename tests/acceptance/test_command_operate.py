@@ -65,6 +65,31 @@ def test_a_key_that_makes_no_sense_is_refused_with_a_sentence(here: System, argu
     assert "Traceback" not in ended.stderr
 
 
+def test_the_help_of_making_a_key_names_the_scopes(here: System) -> None:
+    shown = "".join(here.command("key", "create", "--help").stdout.split())
+    assert "lrs:manage" in shown
+    assert "statements/read/mine" in shown
+
+
+@pytest.mark.parametrize("command", [
+    ("key", "create", "--name", "x"), ("replay", "learners"), ("projector",), ("api", "--port", "0"), ("ingest", "--port", "0"), ("import", __file__),
+])
+def test_data_are_refused_to_another_secret_than_their_own(here: System, command: tuple[str, ...]) -> None:
+    ended = System(here.data_dir, settings={"TESTAMUR_SECRET": "another"}).command(*command)
+
+    assert ended.returncode == 1, ended.stdout
+    assert ended.stderr.startswith("testamur: The database was made with another secret than that of TESTAMUR_SECRET"), ended.stderr
+
+
+def test_up_is_refused_data_of_another_secret_or_an_empty_one(tmp_path: Path) -> None:
+    system = System(tmp_path / "data", settings={"TESTAMUR_SECRET": "the first"})
+    assert system.command("key", "create", "--name", "x").returncode == 0
+    for secret, sentence in (("another", "made with another secret"), ("", "TESTAMUR_SECRET is empty")):
+        ended = System(system.data_dir, settings={"TESTAMUR_SECRET": secret}).command("up", "--port", "0")
+        assert (ended.returncode, sentence in ended.stderr, "Traceback" in ended.stderr) == (1, True, False), ended.stderr
+    assert system.command("key", "create", "--name", "x").returncode == 0
+
+
 def test_status_as_json_has_the_members_of_the_contract(here: System) -> None:
     told = json.loads(here.command("status", "--json").stdout)
 
@@ -92,7 +117,7 @@ def test_a_replay_of_a_running_system_equals_it_and_changes_over(here: System, n
 def test_a_replay_of_nothing_is_refused_with_a_sentence(here: System) -> None:
     ended = here.command("replay", "nonsense")
 
-    assert (ended.returncode, ended.stderr) == (1, "testamur: there is no projection nonsense\n")
+    assert (ended.returncode, ended.stderr) == (1, "testamur: There is no projection nonsense; there are statements and learners.\n")
 
 
 @pytest.mark.parametrize("command", [("up",), ("status",), ("key", "list"), ("migrate",)])

@@ -9,6 +9,7 @@ import logging
 import structlog
 
 from tests.bench import bench_core, bench_http, bench_log, bench_projection, bench_system, report
+from tests.bench.recipe import await_quiet
 
 BENCHES = {"core": bench_core.main, "log": bench_log.main, "http": bench_http.main, "projection": bench_projection.main, "system": bench_system.main}
 
@@ -17,11 +18,13 @@ def main() -> None:
     """Run what is named, in this order."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*BENCHES, []], metavar="name", help=", ".join(BENCHES))
-    named = parser.parse_args().names
+    parser.add_argument("--quiet", type=float, default=0, metavar="SECONDS", help="how long each may wait for a moment in which others leave the machine alone")
+    given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it reports every try to reach a broker that is still starting
     for name, bench in BENCHES.items():
-        if not named or name in named:
+        if not given.names or name in given.names:
+            await_quiet(given.quiet)
             bench()
             report.main()
 

@@ -20,6 +20,7 @@ import psutil
 
 RESULTS = Path(__file__).parent / "results.json"
 T = TypeVar("T")
+_QUIET_S, _QUIET_CORES = 5.0, 0.15
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,16 @@ def machine() -> str:
     model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
     memory = psutil.virtual_memory().total >> 30
     return f"{os.cpu_count()} × {model}, {memory} GiB, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+
+
+def await_quiet(patience_s: float) -> None:
+    """Wait until others leave the machine alone for five seconds, at most so long."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        busy = _busy_s()
+        time.sleep(_QUIET_S)  # noqa: TID251 - what others do can only be watched
+        if (_busy_s() - busy) / _QUIET_S < _QUIET_CORES:
+            return
 
 
 def say(line: str) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from tests.servers.http_client import Answer, Connection
 
 HEADER = "x-experience-api-consistent-through"
-OVERLAP = timedelta(seconds=3)
+OVERLAP = timedelta(seconds=1)
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -65,7 +65,7 @@ class Poller:
 
     async def chain(self, since: datetime) -> tuple[list[Seen], datetime]:
         """Read a list to its end; return its statements and the header of its first page."""
-        query = f"/xapi/statements?limit=100&since={quote(since.isoformat())}" + ("&ascending=true" if self.arguments.order == "ascending" else "")
+        query = f"/xapi/statements?limit=333&since={quote(since.isoformat())}" + ("&ascending=true" if self.arguments.order == "ascending" else "")
         answer, through = await self.get(query)
         page = _page.decode(answer.body)
         statements = list(page.statements)

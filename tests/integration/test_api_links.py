@@ -97,7 +97,7 @@ async def test_an_idempotency_key_makes_one_link_however_often_it_is_sent(tenant
 
 
 @pytest.mark.parametrize(("body", "pointer"), [
-    ([], ""), ({"reason": "x"}, "/agents"), ({"agents": [MAIL]}, "/agents"), ({"agents": [MAIL, MAIL, MAIL]}, "/agents"),
+    ([], ""), ({"reason": "x"}, ""), ({"agents": [MAIL]}, "/agents"), ({"agents": [MAIL, MAIL, MAIL]}, "/agents"),
     ({"agents": [MAIL, ACCOUNT], "why": "x"}, "/why"), ({"agents": [MAIL, ACCOUNT], "reason": 7}, "/reason"),
     ({"agents": [MAIL, ACCOUNT], "reason": "\0"}, "/reason"), ({"agents": [MAIL, "zoe"]}, "/agents/1"), ({"agents": [MAIL, {"name": "zoe"}]}, "/agents/1"),
     ({"agents": [{"mbox": "zoe@example.org"}, MAIL]}, "/agents/0/mbox"), ({"agents": [MAIL, {"mbox": "mailto:unknown@example.com"}]}, "/agents/1"),
@@ -124,3 +124,9 @@ async def test_links_of_others_and_unknown_ones_are_404(tenant: Tenant) -> None:
     for client, id_ in ((other.client, made["id"]), (tenant.client, uuid4()), (tenant.client, "x")):
         assert (await client.delete(f"{LINKS}/{id_}")).status_code == 404
     assert len((await tenant.get(f"/v1/learners/{await tenant.learner(MAIL)}"))["links"]) == 1
+
+
+async def test_the_reason_of_a_link_has_at_most_4000_characters(tenant: Tenant) -> None:
+    made = [await tenant.client.post(LINKS, json={"agents": [MAIL, ACCOUNT], "reason": "é" * length}) for length in (4000, 4001)]
+    assert [answer.status_code for answer in made] == [201, 400]
+    assert (made[1].json()["detail"], made[1].json()["pointer"]) == ("/reason may have at most 4000 characters.", "/reason")

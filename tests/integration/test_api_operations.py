@@ -4,11 +4,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import orjson
 import pytest
 import pytest_asyncio
+import structlog
+from fastapi import FastAPI
 
+from services.api.errors import install
 from services.api.status import status
 from services.web import create_app
 from tests.integration.api_service import STATEMENTS, Service, api_service
@@ -109,6 +113,29 @@ async def test_the_page_of_the_api_names_every_path_and_fetches_nothing(service:
     assert all(path.replace("{", "{") in page.text for path in described["paths"])
     assert "<script" not in page.text
     assert "http" not in page.text.replace("https://w3id.org", "").replace("HTTP", "")
+
+
+async def test_the_bare_address_leads_to_the_page_of_the_api(service: Service) -> None:
+    answer = await service.web.client(None).get("/")
+    assert (answer.status_code, answer.headers["Location"]) == (307, "/docs")
+
+
+async def test_what_breaks_inside_is_logged_once(service: Service) -> None:
+    app = FastAPI()
+
+    async def broken(name: str) -> None:
+        raise KeyError if name == "ours" else asyncpg.UndefinedTableError("no such table")
+
+    app.add_api_route("/{name}", broken)
+    install(app, service.web.state)
+    server = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lrs.example.org")  # which, like ours, is given what is raised again
+    with structlog.testing.capture_logs() as logged:
+        with pytest.raises(KeyError):
+            await server.get("/ours")
+        assert logged == []
+        assert (await server.get("/theirs")).status_code == 500
+    assert [each["event"] for each in logged] == ["request failed"]
+    await server.aclose()
 
 
 async def test_what_breaks_inside_is_a_500_that_tells_nothing(service: Service) -> None:

@@ -15,7 +15,7 @@ from services.runtime import auth
 from services.runtime.api_keys import create_key, ensure_bootstrap, list_keys, revoke_key
 from services.runtime.auth import Keys, basic_credentials
 from services.runtime.postgres import Pool, open_pool
-from services.runtime.secret import resolve_secret
+from services.runtime.secret import SecretRefused, confirm_secret, resolve_secret
 from services.runtime.settings import Settings
 from tests.servers.in_process import Web, running_projector, settings_for, statement, until, web_process
 from tests.servers.postgres import MakePostgres

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from services.data_dir import Refused
+from services.importer.journal import Journal
 from services.importer.run import Progress, import_file
 from services.importer.server import Server
 
@@ -102,6 +103,30 @@ async def test_two_copies_of_an_id_are_never_in_flight_together_and_arrive_in_or
         await imported(server, written(tmp_path, "twice", "twice", *map(str, range(250)), "twice"))
 
     assert seen == [0, 1, 252]
+
+
+async def test_a_refusal_tells_the_place_in_the_line_whatever_else_was_sent_with_it(tmp_path: Path) -> None:
+    said = {"2": ("/{}/actor/mbox must be an IRI.", "/actor"), "3": ('/{} lacks "verb".', ""), "4": ("No.", "")}
+
+    async def handle(sent: list[dict[str, Any]]) -> Answer:
+        for at, each in enumerate(sent):
+            if each["id"] in said:
+                detail, where = said[each["id"]]
+                return 400, {}, {"detail": detail.format(at), "pointer": f"/{at}{where}"}
+        return STORED
+
+    async with serving(handle) as server:
+        done = await imported(server, written(tmp_path, *map(str, range(6))))
+
+    assert [(refusal.reason, refusal.pointer) for refusal in done.refusals] == [
+        ("/actor/mbox must be an IRI.", "/actor"), ('The statement lacks "verb".', None), ("No.", None)]
+
+
+async def test_a_journal_is_for_its_owner_alone(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, written(tmp_path, "0"), "here")
+    journal.note(1, [])
+    [file] = (tmp_path / "import").iterdir()
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 async def test_what_is_settled_is_not_sent_again_and_refusals_are_remembered(tmp_path: Path) -> None:

@@ -205,6 +205,17 @@ HOSTILE = [
 ]
 
 
+async def test_in_an_array_the_sentence_names_the_same_place_as_the_pointer(web: Web) -> None:
+    client = web.client(await web.key())
+    for bad, pointer, sentence in (
+        (statement(actor={"mbox": "x"}), "/1/actor/mbox", "/1/actor/mbox must be "), ({**statement(), "verb": {}}, "/1/verb", '/1/verb lacks "id".'),
+        ({}, "/1", '/1 lacks "actor".'),
+    ):
+        problem = (await client.post(STATEMENTS, json=[statement(), bad])).json()
+        assert problem["pointer"] == problem["faults"][0]["pointer"] == pointer
+        assert problem["detail"].startswith(sentence), problem["detail"]
+
+
 async def test_hostile_bodies_are_bad_requests(web: Web) -> None:
     client = web.client(await web.key())
     for body in HOSTILE:
