@@ -5,6 +5,8 @@ end, TESTAMUR_BENCH_DIR the disk that is measured, TESTAMUR_BENCH_LOG one log of
 """
 import argparse
 import logging
+import signal
+import sys
 
 import structlog
 
@@ -20,6 +22,8 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*BENCHES, []], metavar="name", help=", ".join(BENCHES))
     parser.add_argument("--quiet", type=float, default=0, metavar="SECONDS", help="how long each may wait for a moment in which others leave the machine alone")
     given = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(1))  # what was started is ended on the way out, in the background too
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it reports every try to reach a broker that is still starting
     for name, bench in BENCHES.items():

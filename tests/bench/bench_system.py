@@ -159,7 +159,7 @@ def run(log: str) -> None:
         assert broker is None or isinstance(broker, KafkaServers), "a broker of our own, which can be measured"
         folder = Path(tempfile.mkdtemp(prefix="testamur-bench-", dir=os.environ.get("TESTAMUR_BENCH_DIR", "/tmp")))
         folder.chmod(0o755)
-        stack.callback(shutil.rmtree, folder)
+        stack.callback(_remove, folder)
         settings = {"TESTAMUR_KAFKA_REPLICATION": "1"} if broker else {}
         system = System(folder / "data", kafka=broker.bootstrap if broker else None, settings=settings, arguments=())
         stack.callback(system.destroy)
@@ -172,6 +172,13 @@ def main() -> None:
     """Measure on both logs, or on the one that TESTAMUR_BENCH_LOG names."""
     for log in (os.environ.get("TESTAMUR_BENCH_LOG") or "postgres kafka").split():
         run(log)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder that a killed Postgres may still be tidying."""
+    deadline = time.monotonic() + 5
+    while folder.exists() and time.monotonic() < deadline:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _figures(loaded: Loaded) -> dict[str, Any]:

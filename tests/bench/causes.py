@@ -3,8 +3,8 @@
 _LEARNERS = (
     "The goal was set by a prototype that kept two rows of totals for each learner. The statements projection alone costs what that whole "
     "prototype did; the learners projection (evidence by statement id, so that voids, copies and assurances may come in any order; names, "
-    "search words and lines of transcripts) costs twice as much again, two thirds of it in Python and one third look-ups in the indexes of "
-    "Postgres."
+    "search words and lines of transcripts) costs 1.7 times as much again, three fifths of it in Python and two fifths in Postgres, mostly "
+    "look-ups in indexes."
 )
 
 CAUSES: dict[str, str] = {

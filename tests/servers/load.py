@@ -39,7 +39,7 @@ class Writer:
     """One client: posts batches of random statements until told to stop."""
 
     def __init__(self, connection: Connection, history: History, *, seed: int, batch: int = 10, void_share: float = 0.03) -> None:
-        """40 actors over 12 activities; `void_share` of the statements void one that was acknowledged before."""
+        """200 actors over 12 activities; `void_share` of the statements void one that was acknowledged before."""
         self.connection, self.history, self.random = connection, history, random.Random(seed)
         self.batch, self.void_share = batch, void_share
         self.own: list[str] = []
@@ -59,7 +59,7 @@ class Writer:
             return {**base, "actor": {"mbox": "mailto:registrar@example.org"}, "verb": {"id": "http://adlnet.gov/expapi/verbs/voided"},
                     "object": {"objectType": "StatementRef", "id": target}}
         verb = r.choice(VERBS)
-        statement = {**base, "actor": {"mbox": f"mailto:person{r.randrange(40)}@example.org"}, "verb": {"id": f"http://adlnet.gov/expapi/verbs/{verb}"},
+        statement = {**base, "actor": {"mbox": f"mailto:person{r.randrange(200)}@example.org"}, "verb": {"id": f"http://adlnet.gov/expapi/verbs/{verb}"},
                      "object": {"id": f"https://example.org/course/{r.randrange(12)}", "definition": {"type": "http://adlnet.gov/expapi/activities/course"}}}
         if verb in ("passed", "failed", "completed"):
             statement["result"] = {"score": {"scaled": round(r.random(), 3)}, "duration": f"PT{r.randrange(1, 4000)}S"}
