@@ -4,10 +4,11 @@ import asyncio
 import dataclasses
 import gc
 import json
+import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -75,10 +76,20 @@ async def application(kind: str) -> AsyncIterator[tuple[Any, dict[str, Any]]]:
             yield create_ingest(dataclasses.replace(state, visibility=visibility)), {**key, "postgres": postgres.pid}
 
 
+class Server(uvicorn.Server):
+    """A server that a signal ends without killing the process, which has a Postgres to stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to `serve`."""
+        yield
+
+
 async def serve(kind: str, port: int) -> None:
     """Serve until SIGTERM; print the key once it listens."""
     async with application(kind) as (app, key):
-        server = uvicorn.Server(uvicorn.Config(app, port=port, loop="uvloop", http="httptools", log_level="warning", access_log=False, lifespan="off"))
+        server = Server(uvicorn.Config(app, port=port, loop="uvloop", http="httptools", log_level="warning", access_log=False, lifespan="off"))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, setattr, server, "should_exit", True)  # noqa: FBT003 - setattr's value
         task = asyncio.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)  # noqa: TID251 - as above
