@@ -1,4 +1,5 @@
 """/docs: the description of the API as OpenAPI, and a plain page made of it. Nothing is fetched from anywhere else."""
+import re
 from html import escape
 from typing import Any
 
@@ -16,14 +17,19 @@ def page(described: dict[str, Any]) -> str:
     for path, operations in sorted(described["paths"].items()):
         for method, operation in operations.items():
             parameters = "".join(
-                f"<li><code>{escape(each['name'])}</code> {escape(each.get('description', ''))}</li>" for each in operation.get("parameters", ()))
+                f"<li><code>{escape(each['name'])}</code> {_prose(each.get('description', ''))}</li>" for each in operation.get("parameters", ()))
             items.append(
                 f"<dt><code>{method.upper()} {escape(path)}</code> {escape(operation.get('summary', ''))}</dt>"
-                f"<dd>{escape(operation.get('description', ''))}<ul>{parameters}</ul></dd>")
+                f"<dd>{_prose(operation.get('description', ''))}<ul>{parameters}</ul></dd>")
     title = escape(described["info"]["title"])
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>'
-        f'<p>{escape(described["info"]["description"])}</p><p>As <a href="/docs/openapi.json">OpenAPI</a>.</p><dl>{"".join(items)}</dl></html>')
+        f'<p>{_prose(described["info"]["description"])}</p><p>As <a href="/docs/openapi.json">OpenAPI</a>.</p><dl>{"".join(items)}</dl></html>')
+
+
+def _prose(text: str) -> str:
+    """Return a description as HTML; what it has between backticks is code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def router(app: FastAPI) -> APIRouter:
