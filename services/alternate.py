@@ -18,7 +18,7 @@ _BODY_S = 30.0
 
 def is_alternate(scope: Scope) -> bool:
     """Return whether a request stands for another one: a POST to /xapi with the parameter `method`, not said to be of xAPI 2.0."""
-    if scope["method"] != "POST" or b"method=" not in scope["query_string"]:
+    if scope["method"] != "POST" or not any(pair.startswith(b"method=") for pair in scope["query_string"].split(b"&")):
         return False
     version = headers_of(scope).get(b"x-experience-api-version", b"")
     return not version.strip().startswith(b"2.")
