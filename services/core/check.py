@@ -15,7 +15,7 @@ from services.core.errors import InvalidStatement
 from services.core.json_limits import check_limits
 from services.core.json_slices import MAX_DEPTH, is_deeper, load, too_deep
 from services.core.syntax import is_uuid, timestamp
-from services.core.vocabulary import VOIDED
+from services.core.vocabulary import SIGNATURE, SIGNATURE_TYPE, VOIDED
 
 _FILES = {"1.0.3": "statement-1.0.3.json", "2.0.0": "statement-2.0.json"}
 _NONE_SENT: frozenset[str] = frozenset()
@@ -81,7 +81,7 @@ def _holds(statement: dict[str, Any], sent: AbstractSet[str]) -> bool:
         return False
     if "result" in statement and "score" in statement["result"] and not _score_holds(statement["result"]["score"]):
         return False
-    if "attachments" in statement and not all("fileUrl" in one or one["sha2"].lower() in sent for one in statement["attachments"]):
+    if "attachments" in statement and not all(_attachment_holds(one, sent) for one in statement["attachments"]):
         return False
     thing = statement["object"]
     kind = thing.get("objectType", "Activity")
@@ -92,6 +92,13 @@ def _holds(statement: dict[str, Any], sent: AbstractSet[str]) -> bool:
     if "context" in statement and ("revision" in (context := statement["context"]) or "platform" in context):
         return False
     return kind != "SubStatement" or _holds(thing, sent)
+
+
+def _attachment_holds(attachment: dict[str, Any], sent: AbstractSet[str]) -> bool:
+    """Return whether the content of an attachment can be had, and a signature is what signatures are."""
+    if attachment["usageType"] == SIGNATURE and attachment["contentType"] != SIGNATURE_TYPE:
+        return False
+    return "fileUrl" in attachment or attachment["sha2"].lower() in sent
 
 
 def _score_holds(score: dict[str, Any]) -> bool:

@@ -33,7 +33,7 @@ from services.core.explain_shapes import (
     whole_number,
 )
 from services.core.json_slices import escape
-from services.core.vocabulary import VOIDED
+from services.core.vocabulary import SIGNATURE, SIGNATURE_TYPE, VOIDED
 
 __all__ = ["Fault", "faults"]
 
@@ -117,9 +117,15 @@ def _scaled(value: Any, pointer: str) -> list[Fault]:
 
 _score = record({"scaled": _scaled, "raw": number, "min": number, "max": number}, also=_limits)
 _result = record({"score": _score, "success": boolean, "completion": boolean, "response": text, "duration": duration, "extensions": extensions})
+def _signature(value: Any, pointer: str) -> list[Fault]:
+    if value.get("usageType") != SIGNATURE or "contentType" not in value or value["contentType"] == SIGNATURE_TYPE:
+        return []
+    return [Fault(f"{pointer}/contentType", f'must be "{SIGNATURE_TYPE}": the attachment is a signature')]
+
+
 _attachment = record(
     {"usageType": iri, "display": language_map, "description": language_map, "contentType": text, "length": whole_number, "sha2": sha2, "fileUrl": iri},
-    required=("usageType", "display", "contentType", "length", "sha2"))
+    required=("usageType", "display", "contentType", "length", "sha2"), also=_signature)
 
 
 @cache
