@@ -16,6 +16,7 @@ import uvloop
 
 from services.projector.main import run_projector
 from services.runtime.bounded_head import BoundedHead
+from services.runtime.forwarded import Front
 from services.runtime.open_log import open_log
 from services.runtime.settings import Settings
 from services.runtime.state import State, open_state
@@ -42,8 +43,8 @@ async def web(settings: Settings, dsn: str, listener: socket.socket, create_app:
     """Serve HTTP on a listening socket until `stop` is set and the requests in flight are answered."""
     async with open_state(settings, dsn) as state:
         config = uvicorn.Config(
-            create_app(state), loop="none", http=BoundedHead, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
-            backlog=2048, timeout_keep_alive=75, timeout_graceful_shutdown=DRAIN_S)
+            Front(create_app(state), settings), loop="none", http=BoundedHead, ws="none", lifespan="off", log_config=None, access_log=False,
+            server_header=False, proxy_headers=False, backlog=2048, timeout_keep_alive=75, timeout_graceful_shutdown=DRAIN_S)
         server = _Server(config)
         settle_garbage_collector()
         stop.begun = True

@@ -1,8 +1,9 @@
-"""`testamur key`: API keys made, listed and revoked."""
+"""`testamur key`: API keys made, listed, rotated and revoked."""
 import asyncio
 import json
-from datetime import datetime
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -13,7 +14,7 @@ from services.core.scopes import DEFAULT, OURS, XAPI
 from services.data_dir import Refused, running
 from services.runtime import api_keys
 from services.runtime.migrate import migrate
-from services.runtime.postgres import open_pool
+from services.runtime.postgres import Pool, open_pool
 from services.runtime.secret import confirm_secret, resolve_secret
 from services.runtime.settings import Settings
 from services.runtime.state import public_url
@@ -21,46 +22,99 @@ from services.supervisor import database
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 _SCOPES = f"What it may do; may be given several times: {', '.join(sorted(XAPI))}; {', '.join(sorted(OURS))}. Without it: {', '.join(DEFAULT)}."
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_Key = Annotated[str, typer.Argument(help="The key, as `key list` shows it.")]
+_T = TypeVar("_T")
+
+
+def _span(text: str) -> timedelta:
+    """Return how long `90d`, `12h` or `30m` is."""
+    number, unit = text[:-1], text[-1:]
+    if text == "0":
+        return timedelta(0)
+    if unit not in _UNITS or not (number.isascii() and number.isdigit()) or len(number) > 6:
+        raise typer.BadParameter("a span of time is a number of days, hours or minutes, as 90d, 12h or 30m.")
+    return timedelta(**{_UNITS[unit]: int(number)})
 
 
 @app.command()
-def create(
+def create(  # noqa: PLR0913, PLR0917 - one argument for each option
     name: Annotated[str, typer.Option("--name", help="What it is called; also the account name of its authority.")],
     tenant: Annotated[str, typer.Option("--tenant", help="Whose statements it reaches; a tenant comes to be with its first key.")] = api_keys.DEFAULT_TENANT,
     scope: Annotated[list[str] | None, typer.Option("--scope", help=_SCOPES, show_default=False)] = None,
     authority: Annotated[str | None, typer.Option("--authority", help="The xAPI agent that vouches for what it sends, as JSON.", show_default=False)] = None,
+    expires: Annotated[timedelta | None, typer.Option(
+        "--expires", parser=_span, metavar="SPAN", help="How long it works, as 90d, 12h or 30m. Without it: until it is revoked.", show_default=False)] = None,
+    rate: Annotated[float | None, typer.Option(
+        "--rate", help="How many requests a second it may make, of all processes together; more are answered with 429. Without it: any number.",
+        show_default=False)] = None,
     as_json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
     """Make an API key; its secret is shown this once."""
     settings = settings_from(data_dir=data_dir)
-    made = asyncio.run(_create(settings, name=name, tenant=tenant, scopes=scope or [], authority=_agent(authority)))
-    if as_json:
-        typer.echo(json.dumps(made))
-        return
-    typer.echo(f"key     {made['key']}\nsecret  {made['secret']}   (shown this once)\ntenant  {made['tenant']}\nscopes  {' '.join(made['scopes'])}")
+    there = running(settings.data_dir)
+    url = settings.public_url or (there.address if there else public_url(settings))
+    agent, secret = _agent(authority), resolve_secret(settings)
+    _show(_with_pool(settings, lambda pool: api_keys.create_key(
+        pool, secret, name=name, tenant=tenant, scopes=scope or [], authority=agent, public_url=url, expires=expires, rate=rate)), as_json)
 
 
 @app.command("list")
 def list_(as_json: Json = False, data_dir: DataDir = None) -> None:
     """List all keys, oldest first."""
-    rows = asyncio.run(_list(settings_from(data_dir=data_dir)))
+    rows = _with_pool(settings_from(data_dir=data_dir), api_keys.list_keys)
     if as_json:
         typer.echo(json.dumps(rows, default=lambda moment: moment.isoformat().replace("+00:00", "Z")))
         return
     key = Column("key", no_wrap=True, min_width=max((len(row["key"]) for row in rows), default=0))
-    table = Table(key, "name", "tenant", "scopes", "made", "revoked", box=None)
+    table = Table(key, "name", "tenant", "scopes", "rate", "made", "used", "expires", "revoked", box=None)
     for row in rows:
-        table.add_row(row["key"], row["name"], row["tenant"], " ".join(row["scopes"]), _minute(row["created_at"]), _minute(row["revoked_at"]))
+        table.add_row(
+            row["key"], row["name"], row["tenant"], " ".join(row["scopes"]), "" if row["rate"] is None else f"{row['rate']:g}/s",
+            *(_minute(moment) for moment in (row["created_at"], row["last_used_at"], row["expires_at"], row["revoked_at"])))
     Console().print(table)
 
 
 @app.command()
-def revoke(key: Annotated[str, typer.Argument(help="The key, as `key list` shows it.")], data_dir: DataDir = None) -> None:
+def rotate(
+    key: _Key,
+    grace: Annotated[timedelta, typer.Option("--grace", parser=_span, metavar="SPAN", help="How long the secret until now works on, as 7d, 12h or 0.")] = "24h",  # type: ignore[assignment]  # as typed
+    as_json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Give a key a new secret, shown this once; the one until now works on for a while, so that nobody is locked out."""
+    settings = settings_from(data_dir=data_dir)
+    secret = resolve_secret(settings)
+    made = _with_pool(settings, lambda pool: api_keys.rotate_key(pool, secret, key, grace=grace))
+    if made is None:
+        raise Refused(f"No key {key} is in force.")
+    _show(made, as_json)
+
+
+@app.command()
+def revoke(
+    key: _Key,
+    former: Annotated[bool, typer.Option("--former", help="Only the secret that the last `key rotate` replaced.")] = False,
+    data_dir: DataDir = None,
+) -> None:
     """Take a key out of force, on every node within 5 s."""
-    if not asyncio.run(_revoke(settings_from(data_dir=data_dir), key)):
+    settings = settings_from(data_dir=data_dir)
+    if former:
+        if not _with_pool(settings, lambda pool: api_keys.revoke_former_secret(pool, key)):
+            raise Refused(f"No former secret of a key {key} is in force.")
+        typer.echo(f"The former secret of {key} is revoked.")
+        return
+    if not _with_pool(settings, lambda pool: api_keys.revoke_key(pool, key)):
         raise Refused(f"No key {key} is in force.")
     typer.echo(f"{key} is revoked.")
+
+
+def _show(made: api_keys.NewKey, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(made))
+        return
+    typer.echo(f"key     {made['key']}\nsecret  {made['secret']}   (shown this once)\ntenant  {made['tenant']}\nscopes  {' '.join(made['scopes'])}")
 
 
 def _minute(moment: datetime | None) -> str:
@@ -79,25 +133,14 @@ def _agent(text: str | None) -> dict[str, Any] | None:
     return agent
 
 
-async def _create(settings: Settings, *, name: str, tenant: str, scopes: list[str], authority: dict[str, Any] | None) -> api_keys.NewKey:
-    there = running(settings.data_dir)
-    url = settings.public_url or (there.address if there else public_url(settings))
-    async with database(settings) as dsn:
-        await migrate(dsn)
-        await confirm_secret(settings, dsn)
-        async with await open_pool(dsn, max=1) as pool:
-            return await api_keys.create_key(pool, resolve_secret(settings), name=name, tenant=tenant, scopes=scopes, authority=authority, public_url=url)
+def _with_pool(settings: Settings, work: Callable[[Pool], Awaitable[_T]]) -> _T:
+    """Return what `work` gives on a migrated database of this installation."""
 
+    async def with_pool() -> _T:
+        async with database(settings) as dsn:
+            await migrate(dsn)
+            await confirm_secret(settings, dsn)
+            async with await open_pool(dsn, max=1) as pool:
+                return await work(pool)
 
-async def _list(settings: Settings) -> list[api_keys.KeyListed]:
-    async with database(settings) as dsn:
-        await migrate(dsn)
-        async with await open_pool(dsn, max=1) as pool:
-            return await api_keys.list_keys(pool)
-
-
-async def _revoke(settings: Settings, key: str) -> bool:
-    async with database(settings) as dsn:
-        await migrate(dsn)
-        async with await open_pool(dsn, max=1) as pool:
-            return await api_keys.revoke_key(pool, key)
+    return asyncio.run(with_pool())

@@ -13,6 +13,10 @@ _IMPLIED: dict[str, frozenset[str]] = {
 }
 
 
+_GRANTED_BY = {wanted: frozenset({wanted, *(scope for scope, implied in _IMPLIED.items() if wanted in implied)}) for wanted in KNOWN}
+_NOTHING: frozenset[str] = frozenset()
+
+
 def grants(held: "frozenset[str] | list[str] | tuple[str, ...]", wanted: str) -> bool:
-    """Return whether a credential that carries the scopes `held` may do what `wanted` allows."""
-    return any(scope == wanted or wanted in _IMPLIED.get(scope, ()) for scope in held)
+    """Return whether a credential that carries the scopes `held` may do what `wanted` allows. A scope nobody knows is granted by none."""
+    return not _GRANTED_BY.get(wanted, _NOTHING).isdisjoint(held)

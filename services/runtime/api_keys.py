@@ -1,9 +1,9 @@
-"""API keys as rows: made, listed, revoked, and the administrator key ensured at each start. A secret is shown once and kept only as a keyed hash."""
+"""API keys as rows: made, listed, rotated, revoked, and the administrator key ensured at each start. A secret is shown once and kept only as a keyed hash."""
 import binascii
 import re
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -19,6 +19,8 @@ from services.runtime.settings import Settings
 DEFAULT_TENANT = "default"
 BOOTSTRAP_NAME = "administrator"
 ADMIN = ("lrs:admin",)
+MAX_RATE = 1_000_000.0
+MAX_GRACE = timedelta(days=366)
 _KEY_ID = re.compile(r"[\x21-\x39\x3b-\x7e]{1,200}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 _sql = Statements(Path(__file__).with_suffix(".sql"))
@@ -34,23 +36,34 @@ class NewKey(TypedDict):
 
 
 class KeyListed(TypedDict):
-    """A key as listed."""
+    """A key as listed. `former_until` is how long the secret before its last rotation works, `rate` requests a second."""
 
     key: str
     name: str
     tenant: str
     scopes: list[str]
     authority: dict[str, Any]
+    rate: float | None
     created_at: datetime
+    expires_at: datetime | None
+    former_until: datetime | None
+    last_used_at: datetime | None
     revoked_at: datetime | None
 
 
 async def create_key(  # noqa: PLR0913 - what a key is made of
     pool: Pool, server_secret: bytes, *, name: str, tenant: str = DEFAULT_TENANT, scopes: Sequence[str] = (),
-    authority: dict[str, Any] | None = None, public_url: str,
+    authority: dict[str, Any] | None = None, public_url: str, expires: timedelta | None = None, rate: float | None = None,
 ) -> NewKey:
-    """Make a key, and its tenant with the first. Without `scopes` it gets the default ones of xAPI. Raises BadRequest."""
+    """Make a key, and its tenant with the first. Without `scopes` it gets the default ones of xAPI. Raises BadRequest.
+
+    `expires` is how long it works, by the database's clock, `rate` how many requests it may make a second; None is without end.
+    """
     _check_names(name, tenant)
+    if expires is not None and expires <= timedelta(0):
+        raise BadRequest("The end of an API key is in the future.")
+    if rate is not None and not 0.001 <= rate <= MAX_RATE:
+        raise BadRequest(f"The rate of an API key is 0.001 to {MAX_RATE:.0f} requests a second.")
     granted = list(dict.fromkeys(scopes)) or list(DEFAULT)
     _check_scopes(granted)
     vouching = _checked_authority(authority) if authority is not None else default_authority(public_url, name)
@@ -58,8 +71,23 @@ async def create_key(  # noqa: PLR0913 - what a key is made of
     secret = _new_secret(key)
     async with pool.acquire() as connection, connection.transaction():
         tenant_id = await connection.fetchval(_sql["ensure_tenant"], tenant)
-        await connection.execute(_sql["insert_key"], tenant_id, key, name, hash_secret(server_secret, secret), granted, orjson.dumps(vouching).decode())
+        await connection.execute(_sql["insert_key"], tenant_id, key, name, hash_secret(server_secret, secret), granted, orjson.dumps(vouching).decode(),
+                                 expires, rate)
     return NewKey(key=key, secret=secret, tenant=tenant, scopes=granted)
+
+
+async def rotate_key(pool: Pool, server_secret: bytes, key: str, *, grace: timedelta) -> NewKey | None:
+    """Give a key a new secret; the one before it works until `grace` is over, any older one no more. None if the key is not in force. Raises BadRequest."""
+    if not timedelta(0) <= grace <= MAX_GRACE:
+        raise BadRequest(f"The former secret works on for 0 to {MAX_GRACE.days} days.")
+    secret = _new_secret(key)
+    row = await pool.fetchrow(_sql["rotate_key"], key, hash_secret(server_secret, secret), grace)
+    return None if row is None else NewKey(key=key, secret=secret, tenant=row["tenant"], scopes=row["scopes"])
+
+
+async def revoke_former_secret(pool: Pool, key: str) -> bool:
+    """End the secret before the last rotation, on every node within 5 s; return whether there was one in force."""
+    return await pool.fetchval(_sql["revoke_former_secret"], key) is not None
 
 
 async def list_keys(pool: Pool) -> list[KeyListed]:
@@ -67,7 +95,8 @@ async def list_keys(pool: Pool) -> list[KeyListed]:
     rows = await pool.fetch(_sql["list_keys"])
     return [
         KeyListed(key=row["id"], name=row["name"], tenant=row["tenant"], scopes=row["scopes"], authority=orjson.loads(row["authority"]),
-                  created_at=row["created_at"], revoked_at=row["revoked_at"])
+                  rate=row["rate"], created_at=row["created_at"], expires_at=row["expires_at"], former_until=row["former_until"],
+                  last_used_at=row["last_used_at"], revoked_at=row["revoked_at"])
         for row in rows
     ]
 

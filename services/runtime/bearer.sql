@@ -1,0 +1,3 @@
+-- name: tenant_by_name
+-- The number of a tenant.
+select id from tenant where name = $1
