@@ -35,7 +35,7 @@ class Api:
 
     async def caller(self, request: Request, *scopes: str) -> Caller:
         """Return who calls. Raises Unauthenticated, or Forbidden when none of `scopes` is granted."""
-        caller = await self.state.keys.authenticate(request.headers.get("authorization"))
+        caller = await self.state.keys.authenticate(http.headers_of(request.scope).get(b"authorization"))
         caller.require(*scopes)
         return caller
 
@@ -72,10 +72,19 @@ class Api:
         return headers
 
 
-async def fetch_planned(pool: "asyncpg.Pool[Any]", text: str, args: Sequence[object]) -> list[asyncpg.Record]:
-    """Return the rows of a query that is planned for these very arguments: for queries whose best plan depends on how common a value is."""
+_PLANNED = "select set_config('plan_cache_mode', 'force_custom_plan', true)"
+IN_ORDER = _PLANNED + "".join(
+    f", set_config('enable_{way}', 'off', true)" for way in ("hashjoin", "mergejoin", "sort", "bitmapscan", "seqscan"))
+
+
+async def fetch_planned(pool: "asyncpg.Pool[Any]", text: str, args: Sequence[object], *, in_order: bool = False) -> list[asyncpg.Record]:
+    """Return the rows of a query that is planned for these very arguments: for queries whose best plan depends on how common a value is.
+
+    `in_order` leaves the planner the choice of the index that leads, and no other: for pages whose every index gives their order, where it may think that
+    few rows match and gather them all.
+    """
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("select set_config('plan_cache_mode', 'force_custom_plan', true)")
+        await connection.execute(IN_ORDER if in_order else _PLANNED)
         return await connection.fetch(text, *args)
 
 

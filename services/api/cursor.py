@@ -10,6 +10,7 @@ import msgspec
 from services.core.errors import BadRequest
 from services.core.keys import KeyedHash
 from services.runtime.auth import Caller
+from services.runtime.forwarded import public_path
 
 _MAC_BYTES = 16
 _MAX_TEXT = 1024
@@ -29,7 +30,7 @@ class Cursors:
         question = {key: value for key, value in params.items() if key != name}
         message = msgspec.msgpack.encode(place)
         mac = self._mac(caller, path, question, view, message)
-        return f"{path}?{urlencode({**question, name: base64.urlsafe_b64encode(mac + message).rstrip(b'=').decode()})}"
+        return f"{public_path(path)}?{urlencode({**question, name: base64.urlsafe_b64encode(mac + message).rstrip(b'=').decode()})}"
 
     def place(self, name: str, caller: Caller, path: str, params: Mapping[str, str], *, view: str = "") -> Sequence[int | str] | None:
         """Return the place in the parameter `name`, None when there is none. Raises BadRequest for one made by others or for another question."""

@@ -18,7 +18,7 @@ class Parameter:
 
     name: str
     description: str
-    schema: tuple[tuple[str, str | int], ...] = (("type", "string"),)
+    schema: tuple[tuple[str, str | int | tuple[str, ...]], ...] = (("type", "string"),)
     required: bool = False
 
     def openapi(self) -> dict[str, Any]:
@@ -64,11 +64,11 @@ def iri(params: Mapping[str, str], name: str) -> str | None:
 
 
 def boolean(params: Mapping[str, str], name: str) -> bool:
-    """Return a parameter as true or false; false when it is absent."""
+    """Return a parameter as true or false; false when it is absent. A widely used client for Python writes `True` and `False`."""
     value = params.get(name, "false")
-    if value not in ("true", "false"):
+    if value not in ("true", "false", "True", "False"):
         raise BadRequest(f"`{name}` is either true or false.")
-    return value == "true"
+    return value in ("true", "True")
 
 
 def limit(params: Mapping[str, str], default: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from services.runtime.postgres import Statements
 
@@ -24,6 +25,13 @@ class Sql:
         return [values[name] for name in self.names]
 
 
+class Piece(NamedTuple):
+    """A piece some of whose marks take others than everywhere else in the text."""
+
+    name: str
+    chosen: tuple[tuple[str, tuple["str | Piece", ...]], ...]
+
+
 class Pieces:
     """The pieces of one file, or of several whose names differ."""
 
@@ -32,14 +40,17 @@ class Pieces:
         self._pieces = {name: _COMMENT.sub("", statements[name]).strip() for statements in map(Statements, files) for name in statements}
         self.compose = lru_cache(maxsize=256)(self._compose)
 
-    def _compose(self, name: str, **chosen: tuple[str, ...]) -> Sql:
+    def _compose(self, name: str, **chosen: tuple[str | Piece, ...]) -> Sql:
         """Return the text `name`: each mark takes the pieces chosen for it, or the piece of its own name."""
         text = self._filled(name, chosen)
         names = tuple(dict.fromkeys(_PARAMETER.findall(text)))
         return Sql(_PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", text), names)
 
-    def _filled(self, name: str, chosen: Mapping[str, tuple[str, ...]]) -> str:
-        def fill(mark: re.Match[str]) -> str:
-            return " ".join(self._filled(piece, chosen) for piece in chosen.get(mark[1], (mark[1],)))
+    def _filled(self, piece: str | Piece, chosen: Mapping[str, tuple[str | Piece, ...]]) -> str:
+        if isinstance(piece, Piece):
+            return self._filled(piece.name, {**chosen, **dict(piece.chosen)})
 
-        return _MARK.sub(fill, self._pieces[name])
+        def fill(mark: re.Match[str]) -> str:
+            return " ".join(self._filled(each, chosen) for each in chosen.get(mark[1], (mark[1],)))
+
+        return _MARK.sub(fill, self._pieces[piece])

@@ -12,6 +12,8 @@ from fastapi import APIRouter, Request, Response
 from services.api import statement_query
 from services.api.context import Api, check_through, documented, fetch_planned, read_params
 from services.api.statement_query import ById, Listing
+from services.api.xapi.attachments import with_attachments
+from services.api.xapi.formatted import formatted
 from services.core.actor import authority_text
 from services.core.errors import BadRequest, NotFound, Unavailable
 from services.core.keys import key64
@@ -43,10 +45,10 @@ class StatementReads:
             raise BadRequest("`more` belongs to lists.")
         await self._api.until_visible(request)
         if isinstance(wanted, Listing):
-            return await self._list(caller, params, wanted, version)
-        return await self._one(caller, wanted, version)
+            return await self._list(request, caller, params, wanted, version)
+        return await self._one(request, caller, wanted, version)
 
-    async def _one(self, caller: Caller, wanted: ById, version: str) -> Response:
+    async def _one(self, request: Request, caller: Caller, wanted: ById, version: str) -> Response:
         floor = self._api.state.visibility.through
         sql, args = statement_query.by_id_sql(wanted, caller.tenant_id)
         row = await self._api.pool.fetchrow(sql, *args)
@@ -54,11 +56,12 @@ class StatementReads:
         only = _restriction(caller)
         if row is None or row["seq"] is None or (row["voided"] is not None) != wanted.voided or only not in (None, row["authority"]):
             raise NotFound("No voided statement has this id." if wanted.voided else "No statement has this id, or it is voided.")
-        [body] = await self._spliced(caller, [row], through)
+        [body] = await formatted(self._api, request, caller, await self._spliced(caller, [row], through), wanted.format)
         stored = moment(stored_of(row["seq"]))
-        return _answer(body, through, version, {"Last-Modified": stored.strftime("%a, %d %b %Y %H:%M:%S GMT")})
+        answer = _answer(body, through, version, {"Last-Modified": stored.strftime("%a, %d %b %Y %H:%M:%S GMT")})
+        return await with_attachments(self._api.state, request, caller, [row], answer) if wanted.attachments else answer
 
-    async def _list(self, caller: Caller, params: dict[str, str], listing: Listing, version: str) -> Response:
+    async def _list(self, request: Request, caller: Caller, params: dict[str, str], listing: Listing, version: str) -> Response:
         only = _restriction(caller)
         view = "" if only is None else str(only)
         place = self._api.cursors.place("more", caller, PATH, params, view=view)
@@ -66,13 +69,15 @@ class StatementReads:
         floor = self._api.state.visibility.through if first_through is None else first_through
         sql, args = statement_query.page_sql(listing, caller.tenant_id, authority=only, through=first_through, after=after)
         planned = listing.combines or only is not None
-        rows = await (fetch_planned(self._api.pool, sql, args) if planned else self._api.pool.fetch(sql, *args))
+        rows = await (fetch_planned(self._api.pool, sql, args, in_order=True) if planned else self._api.pool.fetch(sql, *args))
         now = check_through(self._api.state, floor, rows[0]["now"])
         through = now if first_through is None else first_through
         found = sorted((row for row in rows if row["seq"] is not None), key=_seq, reverse=not listing.ascending)
         shown = found[: listing.limit]
         more = self._api.cursors.url("more", caller, PATH, params, (through, _seq(shown[-1])), view=view) if len(found) > len(shown) else ""
-        return _answer(page(await self._spliced(caller, shown, now), more), through, version)
+        statements = await formatted(self._api, request, caller, await self._spliced(caller, shown, now), listing.format)
+        answer = _answer(page(statements, more), through, version)
+        return await with_attachments(self._api.state, request, caller, shown, answer) if listing.attachments else answer
 
     async def _spliced(self, caller: Caller, rows: Sequence[asyncpg.Record], through: int) -> list[bytes]:
         authorities = await self._authorities_of(caller.tenant_id, {row["authority"] for row in rows}, through)
@@ -120,5 +125,6 @@ def router(api: Api) -> APIRouter:
     routes.add_api_route(
         PATH, StatementReads(api).get, methods=["GET"], summary="Statements", operation_id="getStatements", response_class=Response,
         openapi_extra=documented(statement_query.PARAMETERS),
-        responses={200: {"description": "A statement, or a StatementResult.", "content": {"application/json": {"schema": {"type": "object"}}}}})
+        responses={200: {"description": "A statement, or a StatementResult.", "content": {
+            "application/json": {"schema": {"type": "object"}}, "multipart/mixed": {"schema": {"type": "string", "format": "binary"}}}}})
     return routes

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from services.core.keys import key64
+from services.core.statement_keys import Via
 from services.core.timeline import NO_SEQ
 from services.projector.projections.statements import StatementsProjection
 from services.projector.run import Run
@@ -15,6 +16,11 @@ from tests.integration.projecting import AUTHORITY, OTHER_AUTHORITY, fetch, proj
 
 GROUP = {"objectType": "Group", "mbox": "mailto:team@example.org", "member": [
     {"mbox": "mailto:ada@EXAMPLE.org"}, {"account": {"homePage": "https://a.example", "name": "b"}}]}
+
+
+def refer(id_: UUID, target: UUID, **more: Any) -> bytes:
+    """Return the bytes of a statement about another."""
+    return statement(id_, object={"objectType": "StatementRef", "id": str(target)}, **more)
 
 
 async def row(dsn: str, id_: UUID) -> dict[str, Any]:
@@ -38,9 +44,47 @@ async def test_a_row_holds_the_senders_bytes_and_the_keys_it_is_found_by(databas
 async def test_members_of_groups_and_agents_in_the_object_are_found_besides_the_actor(database: str) -> None:
     one, other = uuid4(), uuid4()
     await fold_statements(database, [record(0, statement(one), statement(other, object={**GROUP}))])
-    agents = {(entry["id"], entry["agent"]) for entry in await fetch(database, "select id, agent from statement_agent")}
+    agents = {(entry["id"], entry["agent"]) for entry in await fetch(database, "select id, agent from statement_agent join statement using (tenant_id, seq)")}
     assert agents == {(other, key64("mbox:mailto:team@example.org")), (other, key64("account:https://a.example b"))}  # ada is the actor already
     assert (await row(database, other))["activity"] is None
+
+
+async def test_agents_and_activities_in_the_context_are_found_as_related_once_each(database: str) -> None:
+    id_ = uuid4()
+    course = "https://example.org/course"  # its object
+    module = {"id": "https://example.org/module"}
+    context = {"instructor": GROUP, "contextActivities": {"parent": module, "other": [{"id": course}, module]}}
+    await fold_statements(database, [record(0, statement(id_, activity=course, context=context))])
+    seq = (await row(database, id_))["seq"]
+    agents = await fetch(database, "select agent, related, seq from statement_agent")
+    assert {tuple(each) for each in agents} == {
+        (key64("mbox:mailto:team@example.org"), True, seq), (key64("account:https://a.example b"), True, seq)}  # ada is the actor already
+    assert [tuple(each) for each in await fetch(database, "select activity, seq from related_activity")] == [(key64("https://example.org/module"), seq)]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_who_refers_to_a_statement_has_its_keys_from_when_all_on_the_way_is_there(database: str, order: int) -> None:
+    far, near, target = (uuid4() for _ in range(3))
+    batches = [
+        [record(0, refer(far, near), stored=1000)], [record(1, statement(target), stored=2000, authority=OTHER_AUTHORITY)],
+        [record(2, refer(near, target), stored=3000)]]
+    await fold_statements(database, *batches[::order])
+    rows = await fetch(database, "select seq >> 8 as stored, hops, whole >> 8 as whole, kind from statement_via where key = any($1) order by seq, hops, kind", [
+        key64("https://example.org/course"), key64("account:https://lrs.example.org another tool")])
+    assert {tuple(each) for each in rows} == {
+        (1000, 2, 3000, Via.ACTIVITY), (1000, 2, 3000, Via.RELATED_ACTIVITY), (1000, 2, 3000, Via.RELATED_AGENT),
+        (3000, 1, 2000, Via.ACTIVITY), (3000, 1, 2000, Via.RELATED_ACTIVITY), (3000, 1, 2000, Via.RELATED_AGENT), (3000, 1, 2000, Via.AUTHORITY)}
+
+
+async def test_a_copy_that_falls_takes_what_it_is_found_by_with_it(database: str) -> None:
+    id_, target, referring = (uuid4() for _ in range(3))
+    late = refer(id_, target, context={"instructor": GROUP, "contextActivities": {"parent": {"id": "https://example.org/module"}}})
+    await fold_statements(
+        database, [record(0, statement(target, actor="bo"), stored=500)], [record(1, late, stored=2000)], [record(0, refer(referring, id_), stored=3000)],
+        [record(2, statement(id_, actor="cy"), stored=1000)])
+    assert await fetch(database, "select from statement_agent") == await fetch(database, "select from related_activity") == []
+    agents = await fetch(database, "select seq >> 8 as stored, key from statement_via where kind = $1", int(Via.AGENT))
+    assert [tuple(each) for each in agents] == [(3000, key64("mbox:mailto:cy@example.org"))]
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -118,7 +162,7 @@ async def test_what_a_crash_of_postgres_took_back_is_written_again_though_it_was
         await projection.prepare(conn)
         for items in runs:
             async with conn.transaction():
-                await projection.apply(conn, Run(0, items[0].stored, items[-1].stored, items))
+                await projection.apply(conn, Run(items))
         await conn.close()
 
     await fold()

@@ -16,7 +16,7 @@ from services.core.timeline import greatest_seq, micros, seq_of, stored_of
 ID = "6690e6c9-3ef0-4ed3-8b37-7f3964730bee"
 FILTERS = {
     "agent": '{"account":{"homePage":"https://x.org","name":"a b"}}', "verb": "http://example.org/v", "activity": "http://example.org/a", "registration": ID,
-    "since": "2026-01-01T00:00:00.000001Z", "until": "2026-01-02T00:00:00Z", "ascending": "true",
+    "since": "2026-01-01T00:00:00.000001Z", "until": "2026-01-02T00:00:00Z", "ascending": "true", "related_agents": "true", "related_activities": "true",
 }
 
 
@@ -33,7 +33,7 @@ def test_one_statement_is_asked_for_by_id() -> None:
 
 @pytest.mark.parametrize("name", sorted(NAMES - {"statementId", "voidedStatementId", "format", "attachments", "more"}))
 def test_an_id_goes_with_no_filter(name: str) -> None:
-    value = {**FILTERS, "limit": "1", "related_agents": "false", "related_activities": "false"}[name]
+    value = {**FILTERS, "limit": "1"}[name]
     for id_ in ("statementId", "voidedStatementId"):
         with pytest.raises(BadRequest, match=name):
             parse({id_: ID, name: value})
@@ -84,7 +84,25 @@ def test_no_value_ever_shows_in_the_text_and_every_parameter_has_its_argument(ch
     numbers = {int(number) for number in re.findall(r"\$(\d+)", text)}
     assert numbers == set(range(1, len(args) + 1))
     assert not [mark for mark in ("{", "}", "http", "--") if mark in text]
-    assert text.count("limit") == (3 if "agent" in params else 1)
+    agents = 1 if "agent" not in params else 4 if "related_agents" in params else 2
+    activities = 2 if {"activity", "related_activities"} <= params.keys() else 1
+    filtered = params.keys() & {"agent", "activity", "verb", "registration"}
+    assert text.count("limit") == (agents * activities + 2 if filtered else 1)  # each arm, who refers to it, and the whole
+
+
+def test_what_can_match_in_several_tables_or_by_several_filters_is_planned_with_its_values() -> None:
+    assert not listing(verb=FILTERS["verb"], related_agents="true", related_activities="true").combines
+    assert not listing(agent=FILTERS["agent"]).combines
+    assert listing(agent=FILTERS["agent"], related_agents="true").combines
+    assert listing(activity=FILTERS["activity"], related_activities="true").combines
+    assert listing(verb=FILTERS["verb"], registration=ID).combines
+
+
+def test_one_authority_restricts_what_matches_who_refers_to_it_and_what_is_referred_to() -> None:
+    text, args = page_sql(listing(**FILTERS), 1, authority=42, through=None, after=None)
+    number = args.index(42) + 1
+    assert text.count(f"s.authority = ${number}") == 9
+    assert f"(6::smallint, ${number}::bigint)" in text
 
 
 def test_each_text_is_one_and_the_same_object_so_that_it_stays_prepared() -> None:
@@ -113,9 +131,9 @@ def test_what_one_key_may_see_is_part_of_the_text() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [
-    ("format", "ids"), ("format", "canonical"), ("format", "EXACT"), ("attachments", "true"), ("related_agents", "true"), ("related_activities", "True"),
+    ("format", "EXACT"), ("format", "id"), ("attachments", "1"), ("related_agents", "yes"), ("related_activities", "True"),
 ])
-def test_what_is_not_there_yet_is_refused(name: str, value: str) -> None:
+def test_a_value_that_a_parameter_does_not_know_is_refused(name: str, value: str) -> None:
     with pytest.raises(BadRequest, match=name):
         parse({name: value})
 

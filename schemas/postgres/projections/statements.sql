@@ -11,6 +11,7 @@ create table statement (
     registration uuid,
     authority bigint,
     voiding uuid,                   -- the target, when this is a voiding statement
+    refers uuid,                    -- the target, when the object is a StatementRef: of voiding statements too
     voided bigint,                  -- least seq of a void that is in force; null: stands
     flags smallint not null default 0,  -- what the sender left out or what must be replaced on the way out (services/core/splice.py)
     version text,                   -- the xAPI version to show when the sender gave none
@@ -23,16 +24,36 @@ create index statement_verb on statement (tenant_id, verb, seq) where verb is no
 create index statement_activity on statement (tenant_id, activity, seq) where activity is not null;
 create index statement_registration on statement (tenant_id, registration, seq) where registration is not null;
 create index statement_authority on statement (tenant_id, authority, seq) where authority is not null; -- statements/read/mine, a default scope
+create index statement_refers on statement (tenant_id, refers) where refers is not null;
 
--- Agents other than the actor's own IFI that the `agent` filter matches: the object, and the members of groups in either place.
+-- Agents and groups, besides those in the statement's own columns, that it is found by. Wide columns first, narrow ones first in the key: no padding.
 create table statement_agent (
-    tenant_id int not null,
     agent bigint not null,
     seq bigint not null,
-    id uuid not null,
-    primary key (tenant_id, agent, seq, id)
+    tenant_id int not null,
+    related boolean not null,       -- false: the object, and members of groups there or in the actor; true: wherever else `related_agents` looks
+    primary key (tenant_id, related, agent, seq)
 );
-create index statement_agent_id on statement_agent (tenant_id, id);
+
+-- Activities besides the object that it is found by with `related_activities`.
+create table related_activity (
+    activity bigint not null,
+    seq bigint not null,
+    tenant_id int not null,
+    primary key (tenant_id, activity, seq)
+);
+
+-- The keys of the statements that a StatementRef leads to, one after the other: whoever refers to what matches, matches (xAPI Communication 2.1.3).
+create table statement_via (
+    key bigint not null,
+    seq bigint not null,            -- of the statement that refers
+    whole bigint not null,          -- the greatest `seq` on the way to the one with this key, itself included: from there on it is reached
+    tenant_id int not null,
+    kind smallint not null,         -- which parameter the key answers (services/core/statement_keys.py: Via)
+    hops smallint not null,         -- how far it is, voided or not
+    primary key (tenant_id, kind, key, seq, hops)
+);
+create index statement_via_seq on statement_via (tenant_id, seq);
 
 -- One row for each voiding statement that stands, whoever sent it; only the target says which are in force.
 create table void (
@@ -63,3 +84,16 @@ create table conflict (
     stands bigint not null,
     primary key (tenant_id, id, seq)
 );
+
+-- What activities are: one row for each definition of each activity ever sent with the right to define, by all copies of all statements. An activity
+-- is what its rows make together, in the order of (day, seq, hash): docs/adr/0008.
+create table definition (
+    tenant_id int not null,
+    activity uuid not null,         -- 128-bit hash of its IRI
+    hash uuid not null,             -- of the definition
+    day int not null,               -- on which it was last sent: whole days since 2020
+    seq bigint not null,            -- of the statement that sent it first
+    definition bytea not null,      -- JSON, its members sorted (services/core/definitions.py: text_of)
+    primary key (tenant_id, activity, hash)
+);
+create index definition_latest on definition (tenant_id, activity, day, seq, hash);

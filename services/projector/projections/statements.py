@@ -13,12 +13,15 @@ from uuid import UUID
 import asyncpg
 from asyncpg.pgproto import pgproto
 
-from services.core import actor as actors
 from services.core.keys import key64
 from services.core.scopes import grants
 from services.core.splice import flags_of
+from services.core.statement_keys import keys_of
 from services.core.timeline import NO_SEQ
 from services.core.vocabulary import VOIDED
+from services.projector.projections.statements_definitions import Definitions
+from services.projector.projections.statements_links import activity_rows, add_links, agent_rows, forget_links
+from services.projector.projections.statements_via import follow
 from services.projector.quick_copy import QuickCopy
 from services.projector.run import RecordAt, Run, StatementAt, hash_of_code
 from services.runtime.postgres import Statements
@@ -27,16 +30,18 @@ Connection = asyncpg.Connection
 Key = tuple[int, UUID]
 
 _sql = Statements(Path(__file__).with_suffix(".sql"))
-_COLUMNS = ("tenant_id", "id", "seq", "fp", "actor", "verb", "activity", "registration", "authority", "voiding", "flags", "version", "raw")
-_AGENT_COLUMNS = ("tenant_id", "agent", "seq", "id")
+_COLUMNS = ("tenant_id", "id", "seq", "fp", "actor", "verb", "activity", "registration", "authority", "voiding", "refers", "flags", "version", "raw")
+_ACTOR, _ACTIVITY, _VOIDING = (_COLUMNS.index(name) for name in ("actor", "activity", "voiding"))
 
 
 class _Said(NamedTuple):
-    """What is kept of a statement: its row, whom it voids, and the other agents it is found by."""
+    """What is kept of a statement: its row, whom it voids, to whom it refers, and its rows in the tables of links."""
 
     row: tuple[Any, ...]
     target: UUID | None
-    agents: tuple[int, ...]
+    refers: UUID | None
+    agents: bytes
+    activities: bytes
 
 
 @dataclass(slots=True)
@@ -46,6 +51,8 @@ class _Staged:
     standing: dict[Key, StatementAt] = field(default_factory=dict)
     voids: dict[Key, UUID] = field(default_factory=dict)
     """Target of each copy that stands so far and voids."""
+    refer: set[Key] = field(default_factory=set)
+    """The copies that stand so far whose object is a StatementRef."""
     phantoms: set[Key] = field(default_factory=set)
     """Targets of all copies: those that fall leave their phantom too, so that their order does not show."""
     authorities: dict[tuple[int, int], StatementAt] = field(default_factory=dict)
@@ -53,6 +60,8 @@ class _Staged:
     fallen: list[Key] = field(default_factory=list)
     arrived: list[Key] = field(default_factory=list)
     """Ids of the run whose row was there before, as a phantom or a later copy."""
+    left: list[tuple[int, int]] = field(default_factory=list)
+    """Where the copies that fell had stood: tenant and `seq`."""
 
 
 class StatementsProjection:
@@ -66,15 +75,18 @@ class StatementsProjection:
         self.code_hash = hash_of_code(sys.modules[__name__])
         self._authorities: dict[tuple[int, int], int] = {}
         self._quick = QuickCopy("statement", _COLUMNS)
+        self._definitions = Definitions()
 
     async def prepare(self, conn: Connection) -> None:
         """Make the temporary table of a run, and forget what was seen over another connection: a crash of Postgres takes back what it had not yet on disk."""
         self._authorities.clear()
+        self._definitions.forget()
         await conn.execute(_sql.stage)
 
     def read_ahead(self, item: StatementAt) -> None:
         """Make the row of a statement."""
         item.once(_said)
+        item.once(self._definitions.read)
 
     async def apply(self, conn: Connection, run: Run) -> int:
         """Fold a run; return how many copies of other content lost."""
@@ -82,11 +94,15 @@ class StatementsProjection:
             return 0
         staged = _stage(run.items)
         touched = set[Key]() if await self._add(conn, staged) else await self._meet(conn, staged)
-        await self._add_agents(conn, staged)
+        said = [one.once(_said) for one in staged.standing.values()]
+        await add_links(conn, (each.agents for each in said), (each.activities for each in said))
         await self._judge(conn, staged, touched)
         if staged.conflicts:
             await conn.execute(_sql.add_conflicts, *_columns(staged.conflicts))
         await self._add_authorities(conn, staged)
+        if staged.refer or staged.arrived:
+            await follow(conn, staged.refer, staged.arrived, staged.left, {*staged.standing, *staged.phantoms})
+        await self._definitions.fold(conn, run.items)
         return len(staged.conflicts)
 
     def blame(self, item: StatementAt | RecordAt) -> None:  # noqa: ARG002 - the protocol's
@@ -116,23 +132,20 @@ class StatementsProjection:
             else:
                 del staged.standing[key]
                 staged.voids.pop(key, None)
+                staged.refer.discard(key)
             if stands_fp is not None and fp != stands_fp:
                 staged.conflicts.append((tenant_id, id_, seq, fp, stands) if stands < seq else (tenant_id, id_, stands, stands_fp, seq))
+        fallen = _columns(staged.fallen)
+        if fallen:
+            staged.left = await forget_links(conn, fallen)
         if staged.arrived:
             await conn.execute(_sql.replace)
-        if not staged.fallen:
+        if not fallen:
             return set()
-        fallen = _columns(staged.fallen)
-        await conn.execute(_sql.forget_agents, *fallen)
         freed = {(row["tenant_id"], row["target"]) for row in await conn.fetch(_sql.forget_voids, *fallen)}
         if freed:
             await conn.execute(_sql.lock, *_columns(freed))
         return freed
-
-    async def _add_agents(self, conn: Connection, staged: _Staged) -> None:
-        rows = [(one.tenant_id, agent, one.seq, one.id) for one in staged.standing.values() for agent in one.once(_said).agents]
-        if rows:
-            await conn.copy_records_to_table("statement_agent", records=rows, columns=_AGENT_COLUMNS)
 
     async def _judge(self, conn: Connection, staged: _Staged, freed: set[Key]) -> None:
         if staged.voids:
@@ -163,9 +176,9 @@ def _stage(items: list[StatementAt]) -> _Staged:
     standing = staged.standing
     for one in items:
         key = (one.tenant_id, one.id)
-        target = one.once(_said).target
-        if target is not None:
-            staged.phantoms.add((one.tenant_id, target))
+        said = one.once(_said)
+        if said.refers is not None:
+            staged.phantoms.add((one.tenant_id, said.refers))
         authority = (one.tenant_id, one.authority_key)
         first = staged.authorities.get(authority)
         if first is None or one.seq < first.seq:
@@ -175,26 +188,31 @@ def _stage(items: list[StatementAt]) -> _Staged:
             one, falls = (one, before) if one.seq < before.seq else (before, one)  # noqa: PLW2901 - the one that stands
             if one.fp != falls.fp:
                 staged.conflicts.append((one.tenant_id, one.id, falls.seq, falls.fp, one.seq))
-            target = one.once(_said).target
-        standing[key] = one
-        if target is not None:
-            staged.voids[key] = target
-        elif before is not None:
+            said = one.once(_said)
             staged.voids.pop(key, None)
+            staged.refer.discard(key)
+        standing[key] = one
+        if said.refers is not None:
+            staged.refer.add(key)
+        if said.target is not None:
+            staged.voids[key] = said.target
     staged.phantoms -= standing.keys()
     return staged
 
 
 def _said(one: StatementAt) -> _Said:
-    row = _row(one)
-    return _Said(row, row[_COLUMNS.index("voiding")], tuple(_other_agents(one)))
+    doc = one.doc
+    refers = _refers(doc)
+    row = _row(one, refers)
+    keys = keys_of(doc, row[_ACTOR], row[_ACTIVITY], one.authority, one.authority_key)
+    return _Said(row, row[_VOIDING], refers, agent_rows(keys, one.seq, one.tenant_id), activity_rows(keys, one.seq, one.tenant_id))
 
 
 def _by_id(one: StatementAt) -> tuple[int, int]:
     return one.tenant_id, one.id.int
 
 
-def _row(one: StatementAt) -> tuple[Any, ...]:
+def _row(one: StatementAt, refers: UUID | None) -> tuple[Any, ...]:
     doc = one.doc
     ifi, object_ = one.ifi, doc["object"]
     return (
@@ -203,34 +221,20 @@ def _row(one: StatementAt) -> tuple[Any, ...]:
         key64(doc["verb"]["id"]),
         key64(object_["id"]) if object_.get("objectType", "Activity") == "Activity" else None,
         context.get("registration") if (context := doc.get("context")) else None,
-        one.authority_key, _target(doc), flags_of(doc),
+        one.authority_key, refers if doc["verb"]["id"] == VOIDED else None, refers, flags_of(doc),
         "1.0.0" if one.xapi.startswith("1.") else "2.0.0",
         one.raw,
     )
 
 
 def _phantom(key: Key) -> tuple[Any, ...]:
-    return (*key, NO_SEQ, *(None,) * 7, 0, None, None)
+    return (*key, NO_SEQ, *(None,) * 8, 0, None, None)
 
 
-def _target(doc: dict[str, Any]) -> UUID | None:
-    """Return whom a statement voids: only the one verb does, and only with a reference to a statement."""
-    if doc["verb"]["id"] != VOIDED or doc["object"].get("objectType") != "StatementRef":
-        return None
-    return pgproto.UUID(doc["object"]["id"])
-
-
-def _other_agents(one: StatementAt) -> Iterable[int]:
-    """Return the keys of the agents it is found by besides its actor's own IFI: the object, and the members of groups in both places."""
-    doc = one.doc
-    actor, object_ = doc["actor"], doc["object"]
-    is_agent = object_.get("objectType") in ("Agent", "Group")
-    if not is_agent and "member" not in actor:
-        return ()
-    agents = list(actor.get("member", ()))
-    if is_agent:
-        agents += [object_, *object_.get("member", ())]
-    return {key64(ifi) for ifi in map(actors.ifi, agents) if ifi is not None and ifi != one.ifi}
+def _refers(doc: dict[str, Any]) -> UUID | None:
+    """Return the statement that is its object. Only such a statement can void another, and only by the one verb."""
+    object_ = doc["object"]
+    return pgproto.UUID(object_["id"]) if object_.get("objectType") == "StatementRef" else None
 
 
 def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:

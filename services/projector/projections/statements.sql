@@ -7,8 +7,8 @@ alter table run_statement alter column raw set storage external;
 
 -- name: upsert
 -- Insert what is new and lock what is there; the command's status tells how many were new.
-insert into statement (tenant_id, id, seq, fp, actor, verb, activity, registration, authority, voiding, flags, version, raw)
-select tenant_id, id, seq, fp, actor, verb, activity, registration, authority, voiding, flags, version, raw
+insert into statement (tenant_id, id, seq, fp, actor, verb, activity, registration, authority, voiding, refers, flags, version, raw)
+select tenant_id, id, seq, fp, actor, verb, activity, registration, authority, voiding, refers, flags, version, raw
 from run_statement order by tenant_id, id
 on conflict (tenant_id, id) do update set seq = statement.seq where false;
 
@@ -21,14 +21,9 @@ where r.raw is not null and s.seq <> r.seq;
 -- name: replace
 -- Earlier copies and arrived targets take the place of what was there.
 update statement s set seq = r.seq, fp = r.fp, actor = r.actor, verb = r.verb, activity = r.activity, registration = r.registration,
-    authority = r.authority, voiding = r.voiding, flags = r.flags, version = r.version, raw = r.raw
+    authority = r.authority, voiding = r.voiding, refers = r.refers, flags = r.flags, version = r.version, raw = r.raw
 from run_statement r
 where r.raw is not null and s.tenant_id = r.tenant_id and s.id = r.id and r.seq < s.seq;
-
--- name: forget_agents
--- The index rows of copies that fell.
-delete from statement_agent a using unnest($1::int[], $2::uuid[]) as fallen (tenant_id, id)
-where a.tenant_id = fallen.tenant_id and a.id = fallen.id;
 
 -- name: forget_voids
 -- The voids of copies that fell, and whom they voided.

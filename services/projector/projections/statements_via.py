@@ -1,0 +1,117 @@
+"""StatementRefs followed while folding: whoever refers to a statement is found by its keys too, and so on up the chain (xAPI Communication 2.1.3).
+
+`statement_via` is determined by the set of statements. Who comes first leaves a phantom of its target, as a voiding statement does, so only runs that hold
+a StatementRef, or an id that was there before, come here. Such a run locks all that its changed statements lead to before it reads what they say: of two
+runs that meet in one chain the second sees what the first has written.
+"""
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import groupby, islice
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from services.core.statement_keys import Keys, Via, registration_key
+from services.projector.projections.statements_links import keys_of_row
+from services.runtime.postgres import Statements
+
+Connection = asyncpg.Connection
+Key = tuple[int, UUID]
+
+_sql = Statements(Path(__file__).with_suffix(".sql"))
+_COLUMNS = ("key", "seq", "whole", "tenant_id", "kind", "hops")
+_COPIED_AT_ONCE = 20_000
+"""Each command has its deadline, and any number may have referred to what arrives late."""
+_FOLLOWED_AT_ONCE = 5_000
+
+
+async def follow(
+    conn: Connection, refer: Collection[Key], arrived: Collection[Key], left: Sequence[tuple[int, int]], locked: AbstractSet[Key],
+) -> None:
+    """Write the rows of all whose chains a run changed.
+
+    `refer` are its statements whose object is a StatementRef, `arrived` those of its ids that were there before, as a phantom or another copy, `left`
+    the places (tenant, `seq`) of such copies, and `locked` the ids it has locked.
+    """
+    chains = await _locked_below(conn, {*refer, *arrived}, locked)
+    if left:
+        await conn.execute(_sql.forget, *_columns(left))
+    if not arrived:
+        await _write(conn, chains)
+        return
+    above = [(row["tenant_id"], row["id"]) for row in await conn.fetch(_sql.above, *_columns({*refer, *arrived}))]
+    for n in range(0, len(above), _FOLLOWED_AT_ONCE):
+        chains = await conn.fetch(_sql.chains, *_columns(above[n:n + _FOLLOWED_AT_ONCE]))
+        if chains:
+            await conn.execute(_sql.forget, *_columns({(row["tenant_id"], row["seq"]) for row in chains}))
+            await _write(conn, chains)
+
+
+async def _locked_below(conn: Connection, changed: Collection[Key], locked: AbstractSet[Key]) -> list[asyncpg.Record]:
+    """Lock what these lead to, again until nothing is new, and return their chains."""
+    while True:
+        chains: list[asyncpg.Record] = await conn.fetch(_sql.chains, *_columns(changed))
+        below = {(row["tenant_id"], row["id"]) for row in chains} - locked
+        if not below:
+            return chains
+        await conn.execute(_sql.lock, *_columns(below))
+        locked |= below
+
+
+async def _write(conn: Connection, chains: Sequence[asyncpg.Record]) -> None:
+    ids = {(row["tenant_id"], row["id"]) for row in chains}
+    if not ids:
+        return
+    found = await conn.fetch(_sql.reached, *_columns(ids))
+    reached = {(row["tenant_id"], row["id"]): _Reached(row["seq"], row["authority"], list(_keys(row))) for row in found}
+    rows = _rows(chains, reached)
+    while chunk := list(islice(rows, _COPIED_AT_ONCE)):
+        await conn.copy_records_to_table("statement_via", records=chunk, columns=_COLUMNS)
+
+
+class _Reached(NamedTuple):
+    """A statement that others refer to: its place, who vouches for it, and (kind, key) of what it is found by."""
+
+    seq: int
+    authority: int
+    keys: list[tuple[int, int]]
+
+
+def _rows(chains: Iterable[asyncpg.Record], reached: dict[Key, _Reached]) -> Iterator[tuple[int, ...]]:
+    """Yield the rows of chains: each from the nearest on, up to a phantom or to where it has been."""
+    for (tenant_id, _), chain in groupby(chains, key=itemgetter("tenant_id", "own")):
+        whole, voices, been = -(2**63), set[int](), set[UUID]()
+        for hops, row in enumerate(chain, 1):
+            found = reached.get((tenant_id, row["id"]))
+            if found is None or row["id"] in been:
+                break
+            been.add(row["id"])
+            voices.add(found.authority)
+            whole = max(whole, found.seq)
+            for kind, key in found.keys:
+                yield key, row["seq"], whole, tenant_id, kind, hops
+            if len(voices) == 1:
+                yield found.authority, row["seq"], whole, tenant_id, int(Via.AUTHORITY), hops
+
+
+def _keys(row: asyncpg.Record) -> Iterator[tuple[int, int]]:
+    """Yield the keys of a statement that is referred to, each with what it is a key of."""
+    keys: Keys = keys_of_row(row)
+    agents = keys.agents if row["actor"] is None else {*keys.agents, row["actor"]}
+    activities = set() if row["activity"] is None else {row["activity"]}
+    for kind, found in (
+        (Via.AGENT, agents), (Via.RELATED_AGENT, {*agents, *keys.related, row["authority"]}), (Via.VERB, {row["verb"]}),
+        (Via.ACTIVITY, activities), (Via.RELATED_ACTIVITY, {*activities, *keys.activities}),
+    ):
+        for key in found:
+            yield int(kind), key
+    if row["registration"] is not None:
+        yield int(Via.REGISTRATION), registration_key(row["registration"])
+
+
+def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    """Return rows as the arrays that `unnest` takes."""
+    return [list(column) for column in zip(*rows, strict=True)]
