@@ -74,9 +74,9 @@ def links_of(records: Iterable[At]) -> list[reference_fold.Link]:
     return found
 
 
-def run_of(records: Sequence[At], partition: int = 0) -> Run:
+def run_of(records: Sequence[At]) -> Run:
     """Return records as one run."""
-    return Run(partition, 0, 0, [each for each in records if isinstance(each, StatementAt)], [each for each in records if isinstance(each, RecordAt)])
+    return Run([each for each in records if isinstance(each, StatementAt)], [each for each in records if isinstance(each, RecordAt)])
 
 
 @contextlib.asynccontextmanager

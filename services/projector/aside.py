@@ -25,7 +25,7 @@ async def fold_apart(conn: Connection, cursor: Cursor, projection: Projection, r
     for item in items:
         try:
             async with conn.transaction():
-                conflicts += await projection.apply(conn, _alone(cursor.partition, item))
+                conflicts += await projection.apply(conn, _alone(item))
         except Exception as error:
             if transient(error) or conn.is_closed():
                 raise
@@ -42,7 +42,7 @@ async def retry(conn: Connection, cursor: Cursor, projection: Projection, reader
             await conn.execute(sql.forget_dead_letter, *cursor.key, row["offset"], row["idx"])
             try:
                 async with conn.transaction():
-                    conflicts = await projection.apply(conn, _alone(cursor.partition, item))
+                    conflicts = await projection.apply(conn, _alone(item))
             except Exception as error:
                 if transient(error) or conn.is_closed() or isinstance(error, Fenced):
                     raise
@@ -80,9 +80,5 @@ def _blame(projection: Projection, item: Item) -> UUID | None:
         return None
 
 
-def _alone(partition: int, item: Item) -> Run:
-    stored = stored_of(item.seq)
-    if isinstance(item, StatementAt):
-        return Run(partition, stored, stored, items=[item])
-    return Run(partition, stored, stored, others=[item])
-
+def _alone(item: Item) -> Run:
+    return Run(items=[item]) if isinstance(item, StatementAt) else Run(others=[item])

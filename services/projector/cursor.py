@@ -2,7 +2,7 @@
 
 Stealing is always safe, the lease only prevents thrash: each write carries owner, epoch and the old position, and finds no row once they differ.
 """
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +24,12 @@ Connection = asyncpg.Connection
 
 
 class Fenced(Exception):
-    """The lease is lost: somebody else folds this cursor, or nobody may."""
+    """Leases are lost: somebody else folds these partitions, or nobody may."""
+
+    def __init__(self, partitions: Iterable[int]) -> None:
+        """Name the partitions."""
+        super().__init__(f"lost: {sorted(partitions)}")
+        self.partitions = frozenset(partitions)
 
 
 @dataclass(slots=True)
@@ -50,30 +55,15 @@ class Cursor:
     def _fence(self) -> tuple[str, int, int, UUID, int]:
         return self.name, self.version, self.partition, self.owner, self.epoch
 
-    async def advance(
-        self, conn: Connection, position: int, last_stored: int, tail: bytes, *, tells: bool = True, wanted: int | None = None,
-    ) -> None:
-        """Move the cursor in the transaction of the run. Raises Fenced. The caller notes the new place with `moved` once it is committed.
-
-        At the commit it `tells` those who wait for the fold, and asks all partitions to pass the instant `wanted`.
-        """
-        if await conn.fetchrow(sql.advance, *self._fence, self.position, position, last_stored, tail, LEASE, tells, wanted) is None:
-            raise Fenced
-
     def moved(self, position: int, last_stored: int, tail: bytes) -> None:
         """Note that a run was committed."""
         self.position, self.last_stored, self.tail = position, last_stored, tail
-
-    async def pass_time(self, conn: Connection, stored: int) -> None:
-        """Note that all stored up to `stored` is folded, with no record to show for it, and renew the lease. Raises Fenced."""
-        _fence(await conn.execute(sql.pass_time, *self._fence, self.position, stored, LEASE))
-        self.last_stored = max(self.last_stored, stored)
 
     async def look(self, conn: Connection) -> None:
         """Read where the cursor is, waiting for whatever still holds it, and renew the lease. Raises Fenced."""
         row = await conn.fetchrow(sql.look, *self._fence, LEASE)
         if row is None:
-            raise Fenced
+            raise Fenced((self.partition,))
         self.position, self.last_stored, self.tail = row["position"], row["last_stored"], row["tail"]
 
     async def release(self, conn: Any) -> None:
@@ -82,7 +72,49 @@ class Cursor:
 
     async def halt(self, conn: Any, reason: str) -> None:
         """Stand still, for a reason an operator can read, until `clear_halt`. Raises Fenced."""
-        _fence(await conn.execute(sql.halt, *self._fence, reason))
+        if (await conn.execute(sql.halt, *self._fence, reason)).rsplit(" ", 1)[-1] == "0":
+            raise Fenced((self.partition,))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where a run brings one cursor."""
+
+    cursor: Cursor
+    position: int
+    last_stored: int
+    tail: bytes
+
+
+async def advance(conn: Connection, steps: Sequence[Step], *, tells: bool = True, wanted: int | None = None) -> None:
+    """Move cursors of one projection and one owner, in the transaction of the run. The caller notes the new places with `moved` once it is committed.
+
+    Raises Fenced, naming those that did not move; the others did, until the caller rolls back. At the commit it `tells` those who wait for the fold, and asks
+    all partitions to pass the instant `wanted`.
+    """
+    one = steps[0].cursor
+    moved = await conn.fetchval(
+        sql.advance, one.name, one.version, one.owner, [step.cursor.partition for step in steps], [step.cursor.epoch for step in steps],
+        [step.cursor.position for step in steps], [step.position for step in steps], [step.last_stored for step in steps], [step.tail for step in steps],
+        LEASE, tells, wanted)
+    if lost := {step.cursor.partition for step in steps} - set(moved):
+        raise Fenced(lost)
+
+
+async def pass_time(conn: Connection, passed: Sequence[tuple[Cursor, int]], *, tells: bool = False) -> None:
+    """Note for cursors of one projection and one owner up to which instant all is folded, with no record to show for it, and renew their leases.
+
+    Raises Fenced as `advance` does.
+    """
+    one = passed[0][0]
+    moved = await conn.fetchval(
+        sql.pass_time, one.name, one.version, one.owner, [cursor.partition for cursor, _ in passed], [cursor.epoch for cursor, _ in passed],
+        [cursor.position for cursor, _ in passed], [stored for _, stored in passed], LEASE, tells)
+    for cursor, stored in passed:
+        if cursor.partition in moved:
+            cursor.last_stored = max(cursor.last_stored, stored)
+    if lost := {cursor.partition for cursor, _ in passed} - set(moved):
+        raise Fenced(lost)
 
 
 async def acquire(conn: Any, owner: UUID, names: Sequence[str], limit: int, state: str = "active") -> list[Cursor]:
@@ -105,8 +137,3 @@ async def free_frozen(conn: Any, names: Sequence[str]) -> None:
 async def clear_halt(conn: Any, name: str | None = None, partition: int | None = None) -> list[tuple[str, int]]:
     """Let halted cursors go on (all, or one projection's, or one partition's); return which. A worker takes them within a second and tries the record again."""
     return [(row["name"], row["partition"]) for row in await conn.fetch(sql.clear_halt, name, partition)]
-
-
-def _fence(status: str) -> None:
-    if status.rsplit(" ", 1)[-1] == "0":
-        raise Fenced

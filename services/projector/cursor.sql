@@ -16,19 +16,43 @@ where c.name = free.name and c.version = free.version and c.partition = free.par
 returning c.name, c.version, c.partition, c.log_id, c.epoch, c.position, c.last_stored, c.tail;
 
 -- name: advance
--- The first statement of every run: move the cursor on, if it is still ours and where we left it. At the commit those who wait for the fold are woken
--- ($11), and the other partitions are asked to pass what was stored here ($12).
-with moved as (
-    update projection_cursor set position = $7, last_stored = $8, tail = $9, lease_until = clock_timestamp() + $10::interval
-    where name = $1 and version = $2 and partition = $3 and owner = $4 and epoch = $5 and position = $6 and last_stored <= $8
-    returning 1
+-- The first statement of every run: move the cursors of its partitions on ($4 to $9, one element for each), those that are still ours and where we left
+-- them; return which. They are locked in order, as by whoever else locks several. At the commit those who wait for the fold are woken ($11), and the
+-- partitions of other processes are asked to pass what was stored here ($12).
+with held as materialized (
+    select c.partition, step.position, step.last_stored, step.tail
+    from projection_cursor c
+    join unnest($4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bytea[]) as step (partition, epoch, old, position, last_stored, tail)
+        on step.partition = c.partition
+    where c.name = $1 and c.version = $2 and c.owner = $3 and c.epoch = step.epoch and c.position = step.old and c.last_stored <= step.last_stored
+    order by c.partition
+    for update of c
+),
+moved as (
+    update projection_cursor c
+    set position = held.position, last_stored = held.last_stored, tail = held.tail, lease_until = clock_timestamp() + $10::interval
+    from held where c.name = $1 and c.version = $2 and c.partition = held.partition
+    returning c.partition
 )
-select case when $11 then pg_notify('testamur_folded', '') end, case when $12::bigint is not null then pg_notify('testamur_wanted', $12::text) end from moved;
+select array(select partition from moved) as moved, case when $11 then pg_notify('testamur_folded', $1) end,
+    case when $12::bigint is not null then pg_notify('testamur_wanted', $12::text) end;
 
 -- name: pass_time
--- Everything stored at or before $7 is folded, says the log, without a record. Renews the lease.
-update projection_cursor set last_stored = greatest(last_stored, $7), lease_until = clock_timestamp() + $8::interval
-where name = $1 and version = $2 and partition = $3 and owner = $4 and epoch = $5 and position = $6;
+-- Everything stored at or before an instant ($7) is folded, says the log, without a record. Renews the leases; returns those that are still ours.
+with held as materialized (
+    select c.partition, step.stored
+    from projection_cursor c
+    join unnest($4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[]) as step (partition, epoch, position, stored) on step.partition = c.partition
+    where c.name = $1 and c.version = $2 and c.owner = $3 and c.epoch = step.epoch and c.position = step.position
+    order by c.partition
+    for update of c
+),
+moved as (
+    update projection_cursor c set last_stored = greatest(c.last_stored, held.stored), lease_until = clock_timestamp() + $8::interval
+    from held where c.name = $1 and c.version = $2 and c.partition = held.partition
+    returning c.partition
+)
+select array(select partition from moved) as moved, case when $9 then pg_notify('testamur_folded', $1) end;
 
 -- name: look
 -- After a commit of unknown outcome: where the cursor is, once whatever held it has ended. Renews the lease.
@@ -53,7 +77,7 @@ update projection_cursor set owner = null, lease_until = '-infinity' where owner
 -- though their leases are over they keep the cursor's row locked, with all that the run has touched.
 select pg_terminate_backend(a.pid)
 from projection_cursor c
-join pg_stat_activity a on a.datname = current_database() and a.application_name = left('testamur projector ' || c.name || '/' || c.partition, 63)
+join pg_stat_activity a on a.datname = current_database() and a.application_name = left('testamur projector ' || c.name || ' ' || c.owner, 63)
 where c.name = any($1::text[]) and c.lease_until < clock_timestamp()
   and a.usename = current_user and a.state = 'active' and a.wait_event in ('ClientRead', 'ClientWrite') and a.query_start < clock_timestamp() - $2::interval;
 
@@ -71,13 +95,13 @@ returning name, partition;
 -- name: add_spans
 -- Remember the records of several statements that Consistent-Through must not cut.
 insert into record_span (name, version, partition, first, last)
-select $1, $2, $3, span.first, span.last from unnest($4::bigint[], $5::bigint[]) as span (first, last)
+select $1, $2, span.partition, span.first, span.last from unnest($3::smallint[], $4::bigint[], $5::bigint[]) as span (partition, first, last)
 on conflict do nothing;
 
 -- name: prune_spans
--- Forget those that lie wholly behind Consistent-Through.
+-- Forget those of these partitions that lie wholly behind Consistent-Through.
 delete from record_span
-where name = $1 and version = $2 and partition = $3
+where name = $1 and version = $2 and partition = any($3::smallint[])
   and last <= (select min(last_stored) from projection_cursor where name = $1 and version = $2);
 
 -- name: folded

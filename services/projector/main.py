@@ -31,15 +31,14 @@ async def run_projector(  # noqa: PLR0913 - what a process is given
     """
     failpoint.FAILPOINTS.arm(settings.failpoints)
     settle_garbage_collector()
-    pool = await open_pool(dsn, min=0, max=2, application_name="testamur projector")
+    pool = await open_pool(dsn, min=0, max=2, application_name="testamur projector", reset=False)
     try:
         office = Office(dsn, log, owner, list(projections or make_projections(settings)), pool)
         async with asyncio.TaskGroup() as group:
-            listener = group.create_task(listen_for_wanted(dsn, office.want)) if log.partitions > 1 else None
+            listener = group.create_task(listen_for_wanted(dsn, office.want, office.hurry))
             try:
                 await office.keep(stop, ready)
             finally:
-                if listener:
-                    listener.cancel()
+                listener.cancel()
     finally:
         pool.terminate()

@@ -14,7 +14,8 @@ from services.projector.cursor import LEASE, Cursor, acquire, free_frozen, free_
 from services.projector.reader import PartitionReader
 from services.projector.run import Projection, ReadsAhead
 from services.projector.tenants import Tenants
-from services.projector.worker import Tools, Worker
+from services.projector.tools import Tools
+from services.projector.worker import Worker
 from services.runtime.log import Log
 from services.runtime.migrate import ensure_cursors
 from services.runtime.postgres import transient
@@ -35,7 +36,8 @@ class Office:
         self._projections = {projection.name: projection for projection in projections}
         tenants, ahead = Tenants(pool), tuple(projection for projection in projections if isinstance(projection, ReadsAhead))
         self._tools = Tools(dsn, log, {partition: PartitionReader(log, partition, tenants, ahead) for partition in range(log.partitions)}, tenants, live)
-        self._work: dict[tuple[str, int, int], tuple[Worker, asyncio.Task[None]]] = {}
+        self._work: dict[tuple[str, int], tuple[Worker, asyncio.Task[None]]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()
         self._ends: dict[int, int] | None = None
         self.halted: str | None = None
@@ -46,25 +48,33 @@ class Office:
         for worker, _ in self._work.values():
             worker.want(stored)
 
+    def hurry(self, name: str) -> None:
+        """Let a projection that somebody waits for fold without waiting for more."""
+        for worker, _ in self._work.values():
+            if worker.name == name:
+                worker.hurry()
+
     def hold(self, until: dict[int, int] | None) -> None:
         """Fold nothing from these offsets on; None: go on."""
         self._tools.until = until
+        for worker, _ in self._work.values():
+            worker.nudge()
 
     def places(self) -> dict[int, int] | None:
         """Return where each partition of the one projection built here stands, if all stand still."""
-        workers = [worker for worker, _ in self._work.values()]
-        if len(workers) < self._log.partitions or not all(worker.parked for worker in workers):
+        cursors = self._cursors()
+        if len(cursors) < self._log.partitions or not all(worker.stands_still for worker, _ in self._work.values()):
             return None
-        return {worker.cursor.partition: worker.cursor.position for worker in workers}
+        return {cursor.partition: cursor.position for cursor in cursors}
 
     def position(self, partition: int) -> int:
         """Return how far a partition of the one projection built here is folded."""
-        return max((worker.cursor.position for worker, _ in self._work.values() if worker.cursor.partition == partition), default=0)
+        return max((cursor.position for cursor in self._cursors() if cursor.partition == partition), default=0)
 
     def progress(self) -> tuple[int, int]:
         """Return how many records are folded of those there were at the start."""
         ends = self._ends or {}
-        places = {worker.cursor.partition: worker.cursor.position for worker, _ in self._work.values()}
+        places = {cursor.partition: cursor.position for cursor in self._cursors()}
         return sum(min(place, ends.get(partition, place)) for partition, place in places.items()), sum(ends.values())
 
     async def keep(self, stop: asyncio.Event, ready: Callable[[], object]) -> None:
@@ -90,13 +100,16 @@ class Office:
                     await ensure_cursors(conn, name, version, self._log.log_id, self._log.partitions)
             self._ends = {partition: (await self._log.end(partition)).next_offset for partition in range(self._log.partitions)}
         share = await self._share(names)
-        held = sorted(self._work.items(), key=lambda item: (item[0][2], item[0][0]))
-        for _, (worker, _task) in held[share:]:
-            worker.stop()
+        held = sorted(self._cursors(), key=lambda cursor: (cursor.partition, cursor.name))
+        for cursor in held[share:]:
+            self._work[cursor.name, cursor.version][0].give_back(cursor.partition)
         if len(held) < share:
             for cursor in await acquire(self._pool, self._owner, names, share - len(held), self._state):
-                self._start(cursor)
-        metrics.LEASES.set(len(self._work))
+                self._worker(cursor.name, cursor.version).take(cursor)
+        metrics.LEASES.set(len(self._cursors()))
+
+    def _cursors(self) -> list[Cursor]:
+        return [cursor for worker, _ in self._work.values() for cursor in worker.cursors]
 
     async def _share(self, names: list[str]) -> int:
         if not self._tools.live:
@@ -104,20 +117,30 @@ class Office:
         await self._pool.execute(sql.report_alive, self._owner)
         return int(await self._pool.fetchval(sql.fair_share, names, 2 * LEASE))
 
-    def _start(self, cursor: Cursor) -> None:
-        worker = Worker(cursor, self._projections[cursor.name], self._tools)
-        task = asyncio.create_task(worker.run(), name=f"{cursor.name}/{cursor.partition}")
-        task.add_done_callback(lambda _done: self._ended.set())
-        self._work[cursor.key] = (worker, task)
+    def _worker(self, name: str, version: int) -> Worker:
+        """Return the worker on a version of a projection, begun if there is none."""
+        found = self._work.get((name, version))
+        if found is None:
+            worker = Worker(self._owner, version, self._projections[name], self._tools)
+            task = asyncio.create_task(worker.run(), name=f"{name} {version}")
+            task.add_done_callback(lambda _done: self._ended.set())
+            found = self._work[name, version] = worker, task
+        return found[0]
 
     async def _reap(self) -> None:
-        """Forget workers that ended; a lease one of them still has would keep its cursor from everybody."""
+        """Forget workers that ended, whose leases would keep their cursors from everybody; end those that have nothing left to do."""
         for key, (worker, task) in list(self._work.items()):
-            if task.done():
-                await worker.cursor.release(self._pool)
+            if not worker.cursors:
+                worker.stop()
+                del self._work[key]
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
+            elif task.done():
+                for cursor in worker.cursors:
+                    await cursor.release(self._pool)
                 del self._work[key]
                 if not task.cancelled() and (error := task.exception()):
-                    _log.error("worker failed", cursor=key, exc_info=error)
+                    _log.error("worker failed", projection=worker.name, exc_info=error)
 
     async def _is_ready(self) -> bool:
         ends = self._ends or {}
@@ -137,7 +160,7 @@ class Office:
         deadline = time.monotonic() + _STOP_S
         for worker, _ in self._work.values():
             worker.stop()
-        tasks = [task for _, task in self._work.values()]
+        tasks = [*self._ending, *(task for _, task in self._work.values())]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=_STOP_S - 1)
             for task in late:

@@ -66,6 +66,11 @@ class PartitionReader:
             run.append(record)
         return _bounded(run)
 
+    def bare(self, record: LogRecord, head: int) -> Record:
+        """Return a tick that did not have to be read, placed after all up to the instant `head`. Raises Halted as `read` does."""
+        placed = Sequence(self._partition, self._log.log_id, record.offset, head).place(record.offset, record.timestamp, record.value)
+        return Record(placed.offset, placed.first, placed.last, [], None, record.value)
+
     def leave(self, who: Hashable) -> None:
         """Keep nothing for `who` any more."""
         self._places.pop(who, None)

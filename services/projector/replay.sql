@@ -11,6 +11,10 @@ select version from projection where name = $1 and (state = 'building' or (state
 -- name: forget_building
 delete from projection where name = $1 and version = $2 and state = 'building';
 
+-- name: indexes
+-- How indexes of a version are made.
+select indexname, indexdef from pg_indexes where schemaname = $1 and indexname = any($2::text[]) order by indexname;
+
 -- name: active_version
 select version from projection where name = $1 and state = 'active';
 

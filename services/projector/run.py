@@ -1,4 +1,4 @@
-"""What a projection is and what it is given: a run of the log's records, in the order of one partition, to fold in one transaction."""
+"""What a projection is and what it is given: a run of the log's records, of one partition or several, to fold in one transaction."""
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -103,11 +103,8 @@ class RecordAt:
 
 @dataclass(slots=True)
 class Run:
-    """Consecutive records of one partition: everything stored from `first` to `last`. Empty lists when it holds ticks alone."""
+    """Consecutive records of one partition or of several, those of each in their order: what one transaction folds. Ticks are left out."""
 
-    partition: int
-    first: int
-    last: int
     items: list[StatementAt] = field(default_factory=list)
     others: list[RecordAt] = field(default_factory=list)
 
@@ -126,7 +123,7 @@ class Projection(Protocol):
         ...
 
     async def apply(self, conn: Connection, run: Run) -> int:
-        """Fold a run inside the transaction of its cursor and return how many losing copies of other content it held.
+        """Fold a run inside the transaction of its cursors and return how many losing copies of other content it held.
 
         Anything raised that `services.runtime.postgres.transient` does not call transient is taken for the fault of what the run holds.
         """

@@ -1,36 +1,40 @@
-"""Who goes first in one process: what makes statements visible before what folds them further, and few runs at once, so that a backlog makes runs longer."""
-import asyncio
-from collections import defaultdict
+"""Who goes first in one process: the projection that makes statements visible. Those that fold them further never overtake it, and wait for longer runs."""
+from collections.abc import Callable
 
-AT_ONCE = 4
-"""Runs of one projection that fold at the same time; the others wait and take along what comes meanwhile."""
-PATIENCE_S = 0.02
+from services.runtime.log import LogEnd
 
 
 class Turns:
-    """The turns of all workers of a process."""
+    """How far the projection that goes first has folded each partition, and what its ticks have told of their ends."""
 
     def __init__(self) -> None:
         """Nobody folds yet."""
-        self.of: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
-        """One turn for each run, by the projection's name."""
+        self.ends: dict[int, LogEnd] = {}
         self._places: dict[int, int] = {}
-        self._moved = asyncio.Event()
+        self._followers: dict[Callable[[], object], Callable[[], object]] = {}
 
     def lead(self, partition: int, position: int | None) -> None:
-        """Note how far the projection that goes first has folded a partition; None: it is not folded here any more."""
+        """Note where the projection that goes first stands; None: it does not fold this partition here any more."""
         if position is None:
             self._places.pop(partition, None)
         else:
             self._places[partition] = position
-        self._moved.set()
-        self._moved = asyncio.Event()
+        for moved in self._followers:
+            moved()
 
-    async def behind(self, partition: int, position: int) -> None:
-        """Return when the projection that goes first has passed `position`, at once if it is not folded here, soon if it takes long."""
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                while self._places.get(partition, position) < position:
-                    await self._moved.wait()
-        except TimeoutError:
-            return
+    def place(self, partition: int) -> int | None:
+        """Return the offset that the others may fold up to, None when nobody here goes first."""
+        return self._places.get(partition)
+
+    def follow(self, moved: Callable[[], object], told: Callable[[], object]) -> None:
+        """Have `moved` called when a place changes, and `told` when `ends` do."""
+        self._followers[moved] = told
+
+    def leave(self, moved: Callable[[], object]) -> None:
+        """Have them called no more."""
+        self._followers.pop(moved, None)
+
+    def tell(self) -> None:
+        """Let the others look at `ends`."""
+        for told in self._followers.values():
+            told()

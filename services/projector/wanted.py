@@ -1,4 +1,4 @@
-"""Hearing that a partition holds something which the others have yet to pass, so that Consistent-Through follows in milliseconds."""
+"""Hearing what others wait for: that all partitions pass an instant, so that Consistent-Through follows in milliseconds; that a projection folds soon."""
 import asyncio
 from collections.abc import Callable
 
@@ -7,28 +7,33 @@ import structlog
 
 from services.runtime.postgres import connect, transient
 
-CHANNEL = "testamur_wanted"
+WANTED = "testamur_wanted"
+AWAITED = "testamur_awaited"
 _HEARTBEAT_S = 5.0
 _AGAIN_S = 1.0
 _log = structlog.get_logger()
 
 
-async def listen_for_wanted(dsn: str, want: Callable[[int], None]) -> None:
-    """Call `want` with each instant that was asked for, until cancelled. What is missed while the connection is down, the tick of each second makes good."""
+async def listen_for_wanted(dsn: str, want: Callable[[int], None], hurry: Callable[[str], None]) -> None:
+    """Call `want` with each instant and `hurry` with the name of each projection that was asked for, until cancelled.
+
+    What is missed while the connection is down is made good by the tick of each second, and by the next run, which never waits for long.
+    """
     while True:
         try:
-            await _listen(dsn, want)
+            await _listen(dsn, want, hurry)
         except Exception as error:
             if not (transient(error) or isinstance(error, asyncpg.InterfaceError)):
                 raise
-            _log.warning("not listening", channel=CHANNEL, error=repr(error))
+            _log.warning("not listening", channels=[WANTED, AWAITED], error=repr(error))
             await asyncio.sleep(_AGAIN_S)
 
 
-async def _listen(dsn: str, want: Callable[[int], None]) -> None:
+async def _listen(dsn: str, want: Callable[[int], None], hurry: Callable[[str], None]) -> None:
     conn = await connect(dsn, application_name="testamur projector listener")
     try:
-        await conn.add_listener(CHANNEL, lambda _conn, _pid, _channel, payload: want(int(str(payload))))
+        await conn.add_listener(WANTED, lambda _conn, _pid, _channel, payload: want(int(str(payload))))
+        await conn.add_listener(AWAITED, lambda _conn, _pid, _channel, payload: hurry(str(payload)))
         while True:
             await asyncio.sleep(_HEARTBEAT_S)
             await conn.execute("select")

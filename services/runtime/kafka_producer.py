@@ -50,6 +50,10 @@ class KafkaProducer:
 
     async def append(self, records: Sequence[NewRecord]) -> list[Position]:
         """Do what `Log.append` promises, within 10 s. Raises Overloaded, nothing written, when too much is waiting."""
+        return [position for position, _ in await self.append_timed(records)]
+
+    async def append_timed(self, records: Sequence[NewRecord]) -> list[tuple[Position, int]]:
+        """Do as `append` does, and return the log's own timestamp of each record as well, in milliseconds since 1970."""
         size = sum(_size(record) for record in records)
         for record in records:
             if self._limit and _size(record) > self._limit:
@@ -74,7 +78,7 @@ class KafkaProducer:
         if self._ends:
             await asyncio.wait(self._ends, timeout=CLOSE_S + 0.4)
 
-    async def _append(self, records: Sequence[NewRecord]) -> list[Position]:
+    async def _append(self, records: Sequence[NewRecord]) -> list[tuple[Position, int]]:
         producer: AIOKafkaProducer | None = None
         sent: list[asyncio.Future[RecordMetadata]] = []
         try:
@@ -97,7 +101,7 @@ class KafkaProducer:
                 self._replace(producer, because=repr(error))
             raise _outcome(records, sent, error) from error
         self._misses = 0
-        return [_position(record, answer) for record, answer in zip(records, answers, strict=True)]
+        return [(_position(record, answer), answer.timestamp) for record, answer in zip(records, answers, strict=True)]
 
     async def _send(self, producer: AIOKafkaProducer, record: NewRecord) -> asyncio.Future[RecordMetadata]:
         kind = _KIND.match(record.value)

@@ -21,6 +21,8 @@ PATIENCE_S = 8.0
 """How long a read or a look at the end goes on trying, beyond the time it was asked to wait: long enough for a partition to get another leader."""
 _LONGEST_POLL_S = 2.0
 _LATEST, _EARLIEST = -1, -2
+_MORE_THAN_TICKS = 256
+"""Bytes: two ticks have less, and any other record has more (a smaller one would come a second late)."""
 _UNIX_EPOCH = micros(datetime(1970, 1, 1, tzinfo=UTC))
 _PAUSE_S = 0.1
 REFUSALS, _REFUSED_PAUSE_S = 3, 0.5
@@ -35,6 +37,7 @@ class KafkaReader:
         self._client = client
         self._kept: dict[int, list[LogRecord]] = {}
         """The last records fetched of each partition: brokers send whole batches, and two projections read the same ones."""
+        self._told: dict[int, int] = {}
 
     async def read(self, partition: int, offset: int, *, max_records: int, max_bytes: int, wait_s: float) -> list[LogRecord]:
         """Do what `Log.read` promises, within `wait_s` + 8 s."""
@@ -45,6 +48,10 @@ class KafkaReader:
                 return []
             self._kept[partition] = kept
         return list(_within(kept[offset - kept[0].offset:], max_records, max_bytes))
+
+    def tell(self, partition: int, end: int) -> None:
+        """Take note that a partition reached `end` by a tick that this process wrote. From there on brokers need not wake a read for a tick or two."""
+        self._told[partition] = end
 
     async def end(self, partition: int) -> int:
         """Return the first offset not yet written. Raises LogUnavailable within 8 s."""
@@ -78,7 +85,8 @@ class KafkaReader:
                 return records
 
     async def _fetch(self, partition: int, offset: int, max_bytes: int, wait_s: float) -> list[LogRecord]:
-        request = FetchRequest(int(wait_s * 1000), 1, max_bytes, 0, [(self._client.topic, [(partition, offset, max_bytes)])])
+        least = _MORE_THAN_TICKS if offset >= self._told.get(partition, offset + 1) else 1
+        request = FetchRequest(int(wait_s * 1000), least, max_bytes, 0, [(self._client.topic, [(partition, offset, max_bytes)])])
         answer = await self._client.ask_leader(partition, request, wait_s=wait_s)
         (_, ((_, code, *_, data),)), = answer.topics
         error = kafka_errors.for_code(code)
@@ -114,6 +122,11 @@ class KafkaReader:
         await self._client.refresh(give_up - now - _PAUSE_S)
 
 
+def instant_of(timestamp_ms: int) -> int:
+    """Return a timestamp of Kafka's as an instant."""
+    return _UNIX_EPOCH + timestamp_ms * 1000
+
+
 def decode(partition: int, offset: int, data: bytes) -> list[LogRecord]:
     """Return the records of an answer to a fetch, from `offset` to the first fault. Raises Halted where that is the first thing."""
     records: list[LogRecord] = []
@@ -141,7 +154,7 @@ def _records(partition: int, offset: int, data: bytes) -> Iterator[LogRecord]:
             if record.offset != expected:
                 raise Halted(partition, expected, f"the log gave offset {record.offset} instead")
             expected += 1
-            yield LogRecord(partition, record.offset, _UNIX_EPOCH + record.timestamp * 1000, record.value or b"")
+            yield LogRecord(partition, record.offset, instant_of(record.timestamp), record.value or b"")
 
 
 def _within(records: list[LogRecord], max_records: int, max_bytes: int) -> Iterator[LogRecord]:

@@ -4,13 +4,13 @@ Offsets of a partition begin at 0 and have no gaps; record 0 is a genesis record
 durable, in the order of its offset, and never changes. The log gives each record a timestamp; `services/core/sequence.py` makes `stored` of it.
 """
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class NewRecord:
+
+class NewRecord(msgspec.Struct, frozen=True):
     """A record to append: `count` is how many instants it takes (its statements; 1 for any other kind)."""
 
     partition: int
@@ -21,16 +21,14 @@ class NewRecord:
     """The `stored` of its first statement when it is carried over from another log; the envelope says the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(msgspec.Struct, frozen=True):
     """Where a record is."""
 
     partition: int
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class LogRecord:
+class LogRecord(msgspec.Struct, frozen=True):
     """A record as read: `timestamp` is the log's own clock, an instant of `services/core/timeline.py`."""
 
     partition: int
@@ -39,12 +37,13 @@ class LogRecord:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class LogEnd:
+class LogEnd(msgspec.Struct, frozen=True):
     """The first offset not yet written, and an instant below every `stored` still to come, where the log knows one without a record."""
 
     next_offset: int
     stored: int | None = None
+    tick: LogRecord | None = None
+    """The record that a tick has just become, where it became one: its writer need not read it."""
 
 
 class Log(Protocol):
@@ -72,10 +71,10 @@ class Log(Protocol):
         """Return the end of a partition as of now."""
         ...
 
-    async def tick(self, partition: int) -> LogEnd:
-        """Make time pass in a partition: every later record is stored after this moment. Return the end after it.
+    async def tick(self, partitions: Sequence[int]) -> list[LogEnd]:
+        """Make time pass in these partitions, in one go: every later record is stored after this moment. Return the end of each after it, in the order given.
 
-        Where the answer's `stored` is None the tick is a record, which readers will meet.
+        Where an answer's `stored` is None the tick is a record, which readers will meet.
         """
         ...
 

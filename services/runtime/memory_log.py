@@ -66,11 +66,11 @@ class MemoryLog:
         kept = self._partitions[partition]
         return LogEnd(len(kept.records), kept.last_stored)
 
-    async def tick(self, partition: int) -> LogEnd:
+    async def tick(self, partitions: Sequence[int]) -> list[LogEnd]:
         """Let everything to come be stored after now."""
-        kept = self._partitions[partition]
-        kept.last_stored = max(kept.last_stored, self._clock())
-        return await self.end(partition)
+        for kept in (self._partitions[partition] for partition in partitions):
+            kept.last_stored = max(kept.last_stored, self._clock())
+        return [await self.end(partition) for partition in partitions]
 
     async def close(self) -> None:
         """Take no more records."""

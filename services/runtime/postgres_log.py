@@ -69,11 +69,11 @@ class PostgresLog:
 
     async def end(self, partition: int) -> LogEnd:
         """Return the end of a partition as of now, within 8 s."""
-        return await self._ask(_sql.end, partition)
+        return (await self._ask(_sql.end, [partition]))[0]
 
-    async def tick(self, partition: int) -> LogEnd:
-        """Let everything to come be stored after now; no record is written. Return the end after it, within 8 s."""
-        return await self._ask(_sql.tick, partition)
+    async def tick(self, partitions: Sequence[int]) -> list[LogEnd]:
+        """Let everything to come be stored after now; no record is written. Return the ends after it, within 8 s."""
+        return await self._ask(_sql.tick, partitions)
 
     async def close(self) -> None:
         """Let go of everything, within 3 s: appends under way get 1.5 s, reads none."""
@@ -100,14 +100,15 @@ class PostgresLog:
                 raise Halted(partition, expected, f"the log has a record at offset {record.offset}, but none at offset {expected}")
         return records
 
-    async def _ask(self, statement: str, partition: int) -> LogEnd:
-        async def work(connection: "asyncpg.Connection[asyncpg.Record]") -> asyncpg.Record | None:
-            return await connection.fetchrow(statement, partition)
-        row = await _guarded(self._asking, work)
-        if row is None:
-            raise Halted(partition, 0, "the log has no such partition")
-        self._tail.advance(partition, row["next_offset"])
-        return LogEnd(row["next_offset"], row["last_stored"])
+    async def _ask(self, statement: str, partitions: Sequence[int]) -> list[LogEnd]:
+        async def work(connection: "asyncpg.Connection[asyncpg.Record]") -> list[asyncpg.Record]:
+            return await connection.fetch(statement, list(partitions))
+        ends = {row["partition"]: LogEnd(row["next_offset"], row["last_stored"]) for row in await _guarded(self._asking, work)}
+        for partition in partitions:
+            if partition not in ends:
+                raise Halted(partition, 0, "the log has no such partition")
+            self._tail.advance(partition, ends[partition].next_offset)
+        return [ends[partition] for partition in partitions]
 
 
 async def open_postgres_log(dsn: str, partitions: int | None = None, *, deadline_s: float = DEADLINE_S) -> PostgresLog:

@@ -55,14 +55,16 @@ where earlier < $4 order by "offset";
 select partition, next_offset from log_head;
 
 -- name: end
--- The end of a partition, and an instant that everything still to come is stored after.
-select next_offset, last_stored from log_head where partition = $1;
+-- The ends of partitions, and for each an instant that everything still to come is stored after.
+select partition, next_offset, last_stored from log_head where partition = any($1::smallint[]);
 
 -- name: tick
--- Make the partition's time pass.
-update log_head set last_stored = greatest(last_stored, (extract(epoch from clock_timestamp()) * 1000000)::bigint - 1577836800000000)
-where partition = $1
-returning next_offset, last_stored;
+-- Make the time of partitions pass. They are locked in order, as by whoever else locks several.
+with held as materialized (select partition from log_head where partition = any($1::smallint[]) order by partition for update)
+update log_head head
+set last_stored = greatest(head.last_stored, (extract(epoch from clock_timestamp()) * 1000000)::bigint - 1577836800000000)
+from held where head.partition = held.partition
+returning head.partition, head.next_offset, head.last_stored;
 
 -- name: lock
 -- One process makes the log, the others wait until it is made.

@@ -22,6 +22,7 @@ from services.runtime.postgres import Statements, connect, transient
 CHANNEL = "testamur_folded"
 IDLE_S = 1.0
 ATTENDED_S = 0.02
+TOLD_APART_S = 0.05
 QUERY_S = 5.0
 _BACKOFF_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 _sql = Statements(Path(__file__).with_suffix(".sql"))
@@ -49,16 +50,16 @@ class Seen:
 class _Wait:
     """Someone who waits for marks to be folded by a projection, and with `visible` for Consistent-Through to pass them."""
 
-    __slots__ = ("_bar", "_marks", "_projection", "_visible", "future")
+    __slots__ = ("_bar", "_marks", "_visible", "future", "projection")
 
     def __init__(self, projection: str, marks: Sequence[Mark], visible: bool) -> None:
-        self._projection, self._marks, self._visible = projection, list(marks), visible
+        self.projection, self._marks, self._visible = projection, list(marks), visible
         self._bar = -(2**63)
         self.future: asyncio.Future[None] | None = None
 
     def met(self, seen: Seen) -> bool:
         """Return whether all marks are past; a folded record's last instant is at most where its cursor then stands."""
-        cursors = seen.cursors.get(self._projection, {})
+        cursors = seen.cursors.get(self.projection, {})
         left = []
         for mark in self._marks:
             partition = mark.partition if isinstance(mark, Position) else partition_of_seq(mark)
@@ -84,6 +85,7 @@ class Visibility:
         self._waits: set[_Wait] = set()
         self._asked: list[asyncio.Future[int]] = []
         self._notified = False
+        self._told = 0.0
         self._woken = asyncio.Event()
         self._first = asyncio.Event()
         self._away = True
@@ -217,6 +219,7 @@ class Visibility:
         self._notified = False
         try:
             async with asyncio.timeout(QUERY_S):
+                await self._ask_for(connection)
                 rows = await connection.fetch(_sql["seen"])
         except BaseException:
             self._asked += asked
@@ -226,8 +229,8 @@ class Visibility:
         self._away = False
         store = seen.cursors.get("statements", {})
         self._any_halted = any(cursor.halted for cursor in store.values())
-        for partition, cursor in store.items():
-            self.backlog.fold(partition, cursor.position)
+        for partition in store:  # a projection that stands elsewhere on the way is as much of a reason to push back
+            self.backlog.fold(partition, min(cursors[partition].position for cursors in seen.cursors.values() if partition in cursors))
         self._first.set()
         for future in asked:
             _resolve(future, seen.through)
@@ -235,6 +238,14 @@ class Visibility:
             self._waits.discard(wait)
             if wait.future is not None:
                 _resolve(wait.future, None)
+
+    async def _ask_for(self, connection: "asyncpg.Connection[Any]") -> None:
+        """Let projections that gather records know that somebody waits for them, and again while he does."""
+        awaited = {wait.projection for wait in self._waits} - {"statements"}
+        if awaited and (now := asyncio.get_running_loop().time()) - self._told >= TOLD_APART_S:
+            self._told = now
+            for projection in awaited:
+                await connection.execute(_sql["awaited"], projection)
 
     async def _pause(self) -> None:
         clock: Callable[[], float] = asyncio.get_running_loop().time
@@ -250,9 +261,11 @@ class Visibility:
             except TimeoutError:
                 return
 
-    def _on_notify(self, *_: object) -> None:
-        self._notified = True
-        self._woken.set()
+    def _on_notify(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        """Look at once if somebody waits for the projection that has folded; no name stands for any."""
+        if not payload or any(wait.projection == payload for wait in self._waits):
+            self._notified = True
+            self._woken.set()
 
     def _lost(self, error: Exception, failures: int) -> None:
         if not transient(error):

@@ -4,3 +4,7 @@ select consistent_through() as through, cursor.name, cursor.version, cursor.part
 from projection
 join projection_cursor cursor on cursor.name = projection.name and cursor.version = projection.version
 where projection.state = 'active'
+
+-- name: awaited
+-- Somebody waits for a projection that gathers records before it folds them.
+select pg_notify('testamur_awaited', $1)

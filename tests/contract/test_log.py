@@ -188,7 +188,7 @@ async def test_a_carried_stored_is_taken_and_what_follows_is_above_it(log: Log) 
 async def test_a_clock_behind_what_was_given_out_does_not_make_stored_fall(log: Log) -> None:
     (genesis,) = await place_all(log)
     await log.append([record(0, carried=genesis.last + HOUR)])
-    await log.tick(0)
+    await log.tick([0])
     await asyncio.gather(*(log.append([record(0, "a", "b")]) for _ in range(20)))
 
     placed = await place_all(log)
@@ -198,7 +198,7 @@ async def test_a_clock_behind_what_was_given_out_does_not_make_stored_fall(log: 
 async def test_after_a_tick_everything_is_stored_after_the_moment_it_was_asked_for(log: Log) -> None:
     (before,) = await place_all(log)
     await asyncio.sleep(0.02)  # noqa: TID251 - the test is about time passing
-    end = await log.tick(0)
+    [end] = await log.tick([0])
     ticked = end.stored if end.stored is not None else (await place_all(log))[-1].last
     await log.append([record()])
 
@@ -206,8 +206,16 @@ async def test_after_a_tick_everything_is_stored_after_the_moment_it_was_asked_f
     assert (await place_all(log))[-1].first > ticked
 
 
+async def test_a_tick_that_became_a_record_is_told_as_it_will_be_read(log: Log) -> None:
+    [end] = await log.tick([0])
+
+    assert (end.tick is None) == (end.stored is not None)
+    if end.tick is not None:
+        assert end.tick == (await log.read(0, end.tick.offset, max_records=1, max_bytes=1 << 20, wait_s=5))[0]
+
+
 async def test_a_tick_tells_the_end_after_it(log: Log) -> None:
-    end = await log.tick(0)
+    [end] = await log.tick([0])
 
     assert (await log.end(0)).next_offset == end.next_offset == (1 if end.stored is not None else 2)
     assert (await log.append([record()]))[0] == Position(0, end.next_offset)

@@ -22,16 +22,20 @@ def place(records: Sequence[NewRecord], clock: dict[int, int]) -> dict[int, list
     return placed
 
 
-async def fold_statements(dsn: str, *batches: Sequence[NewRecord], version: int = 1) -> int:
-    """Fold batches one after the other, a run for each partition in a batch; return how many conflicts were counted. `carried_stored` places a record."""
+async def fold_statements(dsn: str, *batches: Sequence[NewRecord], version: int = 1, together: bool = False) -> int:
+    """Fold batches one after the other, a run for each partition in a batch, or one for all of it; return how many conflicts were counted.
+
+    `carried_stored` places a record.
+    """
     conn = await connect(dsn, search_path=f"statements_{version}, testamur")
     conflicts, clock, projection = 0, dict[int, int](), StatementsProjection()
     try:
         await projection.prepare(conn)
         for batch in batches:
-            for partition, items in place(batch, clock).items():
+            placed = list(place(batch, clock).values())
+            for items in [[item for each in placed for item in each]] if together else placed:
                 async with conn.transaction():
-                    conflicts += await projection.apply(conn, Run(partition, items[0].stored, items[-1].stored, items))
+                    conflicts += await projection.apply(conn, Run(items))
     finally:
         await conn.close()
     return conflicts

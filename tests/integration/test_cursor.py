@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from services.projector.cursor import Connection, Cursor, Fenced, acquire, clear_halt
+from services.projector.cursor import Connection, Cursor, Fenced, Step, acquire, advance, clear_halt, pass_time
 from services.runtime.migrate import ensure_cursors
 from services.runtime.postgres import connect
 
@@ -40,11 +40,11 @@ async def test_whoever_lost_a_lease_moves_nothing(conn: Connection) -> None:
     await expire(conn)
     (new,) = await acquire(conn, uuid4(), NAMES, 1)
     assert new.epoch == old.epoch + 1
-    for write in (old.advance(conn, 5, 50, b"x"), old.pass_time(conn, 50), old.look(conn), old.halt(conn, "no")):
+    for write in (advance(conn, [Step(old, 5, 50, b"x")]), pass_time(conn, [(old, 50)]), old.look(conn), old.halt(conn, "no")):
         with pytest.raises(Fenced):
             await write
     await old.release(conn)
-    await new.advance(conn, 1, 10, b"x")
+    await advance(conn, [Step(new, 1, 10, b"x")])
     new.moved(1, 10, b"x")
     await new.look(conn)
     assert (new.position, new.last_stored, new.tail) == (1, 10, b"x")
@@ -52,21 +52,21 @@ async def test_whoever_lost_a_lease_moves_nothing(conn: Connection) -> None:
 
 async def test_a_run_begun_from_a_position_that_is_not_the_cursors_is_refused(conn: Connection) -> None:
     (cursor,) = await acquire(conn, uuid4(), NAMES, 1)
-    await cursor.advance(conn, 4, 40, b"x")  # committed, but never heard of: `moved` is not called
+    await advance(conn, [Step(cursor, 4, 40, b"x")])  # committed, but never heard of: `moved` is not called
     with pytest.raises(Fenced):
-        await cursor.advance(conn, 4, 40, b"x")
+        await advance(conn, [Step(cursor, 4, 40, b"x")])
     await cursor.look(conn)
     assert cursor.position == 4
-    await cursor.advance(conn, 5, 50, b"y")
+    await advance(conn, [Step(cursor, 5, 50, b"y")])
 
 
 async def test_stored_never_goes_back(conn: Connection) -> None:
     (cursor,) = await acquire(conn, uuid4(), NAMES, 1)
-    await cursor.pass_time(conn, 100)
-    await cursor.pass_time(conn, 90)
+    await pass_time(conn, [(cursor, 100)])
+    await pass_time(conn, [(cursor, 90)])
     assert await conn.fetchval("select last_stored from projection_cursor where partition = 0") == 100
     with pytest.raises(Fenced):
-        await cursor.advance(conn, 1, 99, b"x")
+        await advance(conn, [Step(cursor, 1, 99, b"x")])
 
 
 async def test_a_cursor_whose_run_is_open_cannot_be_stolen_until_the_run_ends(database: str, conn: Connection) -> None:
@@ -74,7 +74,7 @@ async def test_a_cursor_whose_run_is_open_cannot_be_stolen_until_the_run_ends(da
     running = await connect(database)
     transaction = running.transaction()
     await transaction.start()
-    await cursor.advance(running, 1, 10, b"x")
+    await advance(running, [Step(cursor, 1, 10, b"x")])
     await expire_others(conn)
     assert all(taken.partition != 0 for taken in await acquire(conn, uuid4(), NAMES, 3))
     await transaction.commit()
@@ -91,7 +91,7 @@ async def test_a_worker_frozen_in_its_transaction_is_cut_off_and_fenced(database
     frozen = await connect(database, idle_in_transaction_s=0.2)
     transaction = frozen.transaction()
     await transaction.start()
-    await cursor.advance(frozen, 1, 10, b"x")
+    await advance(frozen, [Step(cursor, 1, 10, b"x")])
     await expire(conn)  # waits for the server to end the idle transaction
     (thief,) = await acquire(conn, uuid4(), NAMES, 1)
     assert (thief.partition, thief.position) == (0, 0)

@@ -120,7 +120,7 @@ async def test_a_head_in_the_future_keeps_stored_rising(database: str, log: Post
     ahead = await connection.fetchval("update log_head set last_stored = last_stored + 3600000000 returning last_stored")
     await log.append([record(0, "a", "b"), record(0, "c")])
 
-    assert (await log.tick(0)).stored == ahead + 3
+    assert (await log.tick([0]))[0].stored == ahead + 3
     assert [(each.first, each.last) for each in (await place_all(log))[1:]] == [(ahead + 1, ahead + 2), (ahead + 3, ahead + 3)]
     await connection.close()
 
@@ -128,7 +128,7 @@ async def test_a_head_in_the_future_keeps_stored_rising(database: str, log: Post
 async def test_a_tick_is_as_late_as_the_database_clock(database: str, log: PostgresLog) -> None:
     connection = await connect(database)
     before = micros(await connection.fetchval("select clock_timestamp()"))
-    end = await log.tick(0)
+    [end] = await log.tick([0])
 
     assert end.stored is not None
     assert before <= end.stored <= micros(await connection.fetchval("select clock_timestamp()"))

@@ -7,7 +7,7 @@ import pytest
 
 from services.core.keys import KeyedHash
 from services.projector.checksum import checksum
-from services.projector.cursor import Cursor, Fenced
+from services.projector.cursor import Cursor, Fenced, Step, advance, pass_time
 from services.projector.projections.learners import LearnersProjection
 from services.projector.projections.statements import StatementsProjection
 from services.projector.replay import ReplayRefused, replay_projection
@@ -82,9 +82,9 @@ async def test_a_worker_of_the_old_version_that_wakes_after_the_cut_over_is_fenc
         await replay_projection(database, log, StatementsProjection(), lambda *_: None)
         conn = await connect(database, search_path="testamur")
         with pytest.raises(Fenced):
-            await frozen.advance(conn, frozen.position + 1, frozen.last_stored + 1, b"")
+            await advance(conn, [Step(frozen, frozen.position + 1, frozen.last_stored + 1, b"")])
         with pytest.raises(Fenced):
-            await frozen.pass_time(conn, frozen.last_stored + 1)
+            await pass_time(conn, [(frozen, frozen.last_stored + 1)])
         await conn.close()
         await append(log, record(0, statement(uuid4())))
         await until_folded(database, log)

@@ -7,8 +7,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from services.core.errors import Unavailable
+from services.core.errors import Overloaded, Unavailable
 from services.core.timeline import rfc3339, seq_of
+from services.runtime.backlog import Backlog
 from services.runtime.log import Position
 from services.runtime.migrate import ensure_cursors
 from services.runtime.postgres import connect
@@ -138,6 +139,30 @@ async def test_the_watch_goes_on_when_its_connection_is_cut(visibility: Visibili
         "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'testamur-visibility' and datname = current_database()")
     waiting = asyncio.create_task(visibility.until_visible(Position(0, 6), 20))
     await cursors.move_all(7, 700)
+    assert await waiting
+
+
+async def test_writes_are_pushed_back_until_the_projection_that_is_furthest_behind_has_folded(database: str, cursors: Cursors) -> None:
+    async with Visibility(database, Backlog(max_statements=100)) as visibility:
+        visibility.backlog.note(Position(1, 5), 1, 100)
+        for name in ("statements", "learners"):
+            with pytest.raises(Overloaded):
+                visibility.check_room(0)
+            await cursors.move(1, 6, 100, name=name)
+            await visibility.fresh(5)
+        visibility.check_room(0)
+
+
+async def test_a_projection_that_is_waited_for_is_told_and_one_that_nobody_waits_for_wakes_nobody(visibility: Visibility, cursors: Cursors) -> None:
+    told: asyncio.Queue[object] = asyncio.Queue()
+    await cursors.connection.add_listener("testamur_awaited", lambda *heard: told.put_nowait(heard[-1]))
+    await cursors.move_all(9, 900)
+    assert await visibility.until_visible(Position(1, 8), 20)
+    waiting = asyncio.create_task(visibility.until_folded("learners", Position(1, 4), 20))
+    async with asyncio.timeout(5):
+        assert await told.get() == "learners"
+        await told.get()  # and again while he waits
+    await cursors.move(1, 5, 77, name="learners")
     assert await waiting
 
 

@@ -9,13 +9,14 @@ import asyncpg
 import pytest
 
 from services.core.timeline import seq_of
-from services.projector.cursor import acquire, clear_halt, free_leases
+from services.projector.commit import open_connection
+from services.projector.cursor import Step, acquire, advance, clear_halt, free_leases
 from services.projector.projections.statements import StatementsProjection
-from services.projector.run import Connection, RecordAt, Run, StatementAt
-from services.projector.worker import open_connection
+from services.projector.run import Connection, Projection, RecordAt, Run, StatementAt
 from services.runtime.log import NewRecord
 from services.runtime.memory_log import MemoryLog
 from services.runtime.postgres import connect
+from services.runtime.visibility import Visibility
 from tests.integration.projecting import append, fetch, projector, record, statement, until, until_folded, voiding
 
 
@@ -71,10 +72,10 @@ async def test_a_worker_frozen_in_the_middle_of_a_copy_does_not_keep_its_partiti
     (cursor,) = await acquire(conn, uuid4(), ["statements"], 1)
     await conn.execute("update projection_cursor set lease_until = '-infinity'")
     await conn.close()
-    frozen = await open_connection(database, cursor)
+    frozen = await open_connection(database, cursor.name, cursor.version, cursor.owner)
     await frozen.execute("create temp table run_frozen (id uuid)")
     await frozen.execute("begin")
-    await cursor.advance(frozen, cursor.position + 1, cursor.last_stored + 1, b"x")
+    await advance(frozen, [Step(cursor, cursor.position + 1, cursor.last_stored + 1, b"x")])
     stopped = asyncio.Event()
     copying = asyncio.create_task(frozen.copy_records_to_table("run_frozen", records=_rows_after(stopped)))
     async with projector(database, log, ready=False):
@@ -163,6 +164,24 @@ class Picky:
         return None
 
 
+class Counting:
+    """A projection that goes second, and counts its runs."""
+
+    name, code_hash, sets_aside, runs = "learners", "counting", True, 0
+
+    async def prepare(self, conn: Connection) -> None:
+        """Need nothing."""
+
+    async def apply(self, conn: Connection, run: Run) -> int:  # noqa: ARG002 - the protocol's
+        """Count."""
+        Counting.runs += bool(run.items)
+        return 0
+
+    def blame(self, item: StatementAt | RecordAt) -> UUID | None:  # noqa: ARG002 - the protocol's
+        """Name nobody."""
+        return None
+
+
 async def test_a_statement_that_fails_is_set_aside_alone_and_other_code_folds_it_where_it_was(database: str) -> None:
     log, bad = MemoryLog(1), uuid4()
     ids = [uuid4() for _ in range(9)]
@@ -211,6 +230,51 @@ async def test_a_run_that_fails_anywhere_is_folded_once(database: str, place: st
         await until_folded(database, log)
         assert (await fetch(database, "select count(*) from statement"))[0][0] == 3
         assert (await fetch(database, "select conflicts from projection_cursor where name = 'statements'"))[0][0] == 1
+
+
+async def test_a_run_over_several_partitions_goes_on_without_the_one_that_was_lost(database: str) -> None:
+    log, thief = MemoryLog(4), uuid4()
+    async with projector(database, log, projections=[StatementsProjection()]):
+        conn = await connect(database)
+        await conn.execute(
+            "update projection_cursor set owner = $1, epoch = epoch + 1, lease_until = clock_timestamp() + interval '1 hour' where partition = 2", thief)
+        await append(log, *(record(partition, statement(uuid4()), statement(uuid4())) for partition in range(4)))
+
+        async def others() -> bool:
+            return {row[0] for row in await fetch(database, "select distinct (seq & 255)::int from statement")} == {0, 1, 3}
+        await until(others)
+        assert await conn.fetchval("select position from projection_cursor where partition = 2") == 1
+        await free_leases(conn, thief)
+        await conn.close()
+        await until_folded(database, log)
+        assert (await fetch(database, "select count(*) from statement"))[0][0] == 8
+
+
+async def test_of_a_run_over_several_partitions_only_the_one_at_fault_halts(database: str) -> None:
+    log, bad = MemoryLog(3), uuid4()
+    await append(log, *(record(n % 3, statement(bad if n == 4 else uuid4())) for n in range(9)))
+    async with projector(database, log, projections=[Picky(bad, "one", sets_aside=False)], ready=False):
+        async def places() -> bool:
+            rows = await fetch(database, "select position, halted is not null as halted from projection_cursor order by partition")
+            return [tuple(row) for row in rows] == [(4, False), (2, True), (4, False)]
+        await until(places)
+
+
+async def test_a_projection_that_nobody_waits_for_folds_many_records_in_few_runs_and_hurries_when_somebody_does(database: str) -> None:
+    log = MemoryLog(2)
+    both: list[Projection] = [StatementsProjection(), Counting()]
+    async with projector(database, log, projections=both), Visibility(database) as visibility:
+        runs = Counting.runs
+        for n in range(20):
+            [position] = await append(log, record(n % 2, statement(uuid4())))
+            assert await visibility.until_visible(position, 10)
+        await until_folded(database, log, "learners")
+        assert Counting.runs - runs < 20
+        runs = Counting.runs
+        for n in range(5):
+            [position] = await append(log, record(n % 2, statement(uuid4())))
+            assert await visibility.until_folded("learners", position, 10)
+        assert Counting.runs - runs >= 5
 
 
 async def test_a_deadlock_is_retried_and_both_partitions_go_on(database: str) -> None:
