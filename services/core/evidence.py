@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -39,6 +39,7 @@ _CLASS_OF_VERB = {
 _BEGINS = frozenset({"attempted", "initialized", "launched"})
 _OUTCOMES = frozenset({COMPLETED, FAILED, PASSED})
 _ABSENT: dict[str, str] = {}
+_NOTHING: dict[str, Any] = {}
 _SHORT = re.compile(r"PT(?:([0-9]{1,5})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,6})(?:\.([0-9]{1,6}))?S)?")
 """The durations that senders use, of which `PT` alone is none; any other form is read by hand."""
 _LEVEL_OF_WORD = {"none": NONE, "verified": VERIFIED, "substantial": VERIFIED, "high": VERIFIED, "proctored": PROCTORED}
@@ -71,7 +72,7 @@ class Facts(msgspec.Struct, array_like=True, frozen=True, gc=False):
     attachments: bool = False
 
 
-class Evidence(NamedTuple):
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """Evidence about one IFI and one activity."""
 
     ifi: str
@@ -107,30 +108,29 @@ def evidence_of(statement: dict[str, Any], *, ifi: str | None, stored: int, auth
     `ifi` is that of its actor, `authority` the canonical text of the record's authority, `scopes` those of the record, `stored` an instant.
     """
     target = statement["object"]
-    identity = _identity(ifi) if ifi is not None and target.get("objectType", "Activity") == "Activity" else None
-    if ifi is None or identity is None:
+    if ifi is None or target.get("objectType", "Activity") != "Activity" or (identity := _identity(ifi)) is None:
         return None
     definition = target.get("definition") or {}
     name = definition.get("name")
     said = statement.get("timestamp")
     happened = _instant(said) if said is not None else None
-    at = stored if happened is None else min(happened, stored)
+    at = stored if happened is None or happened > stored else happened
     return Evidence(
         ifi, identity, statement["actor"].get("name"), target["id"], display(name) if name else None, definition.get("type"), at,
-        facts_of(statement, at=at, authority=authority, trusted=_trusted(tuple(scopes))),
+        facts_of(statement, at=at, authority=authority, trusted=_trusted(scopes if type(scopes) is tuple else tuple(scopes))),
     )
 
 
 def facts_of(statement: dict[str, Any], *, at: int, authority: str, trusted: bool) -> Facts:
     """Return the facts of a valid statement about an activity; `trusted` if its record may assure identity."""
-    result: dict[str, Any] = statement.get("result") or {}
-    context: dict[str, Any] = statement.get("context") or {}
+    result: dict[str, Any] = statement.get("result") or _NOTHING
+    context: dict[str, Any] = statement.get("context") or _NOTHING
     extensions = context.get("extensions")
     found = _present(tuple(extensions)) if extensions else _ABSENT
     iri = statement["verb"]["id"]
     verb = vocabulary.verb(iri)
     klass = _class(verb, result)
-    lasted = _duration(result)
+    lasted = _duration(result) if "duration" in result else None
     begins, ends = verb in _BEGINS, klass in _OUTCOMES
     session = begin = outcome = None
     registration = context.get("registration")
@@ -141,10 +141,11 @@ def facts_of(statement: dict[str, Any], *, at: int, authority: str, trusted: boo
         if begins:
             begin = sitting if own or attempt else _hash("time", registration or "", str(at))
     level = identity_level(extensions) if trusted and extensions and "identity-assurance" in found else NONE
+    more = result.get("extensions")
     return Facts(
-        klass, iri, authority, _scaled(result), result.get("success"), result.get("completion"), lasted, session, begin, outcome,
-        _hours(result.get("extensions")) or _hours(extensions), level, registration,
-        bool(statement.get("attachments")),
+        klass, iri, authority, _scaled(result["score"]) if result.get("score") else None, result.get("success"), result.get("completion"), lasted,
+        session, begin, outcome, (_hours(more, _present(tuple(more))) if more else 0) or (_hours(extensions, found) if extensions else 0), level,
+        registration, "attachments" in statement and bool(statement["attachments"]),
     )
 
 
@@ -187,8 +188,13 @@ def display(texts: dict[str, str]) -> str | None:
         return None
     if "en" in texts:
         return texts["en"]
-    tag = min(texts, key=lambda tag: (tag.split("-")[0].lower() != "en", tag != "en", tag))
-    return texts[tag]
+    return texts[_tag(tuple(texts))]
+
+
+@lru_cache(maxsize=4096)
+def _tag(tags: tuple[str, ...]) -> str:
+    """Return the tag whose text is shown; a sender uses the same few in statement after statement."""
+    return min(tags, key=lambda tag: (tag.split("-")[0].lower() != "en", tag != "en", tag))
 
 
 def _class(verb: str, result: dict[str, Any]) -> int:
@@ -206,10 +212,7 @@ def _reference(statement: dict[str, Any]) -> UUID | None:
     return UUID(target["id"]) if target.get("objectType") == "StatementRef" else None
 
 
-def _scaled(result: dict[str, Any]) -> float | None:
-    score = result.get("score")
-    if not score:
-        return None
+def _scaled(score: dict[str, Any]) -> float | None:
     scaled = score.get("scaled")
     if scaled is None:
         raw, low, high = score.get("raw"), score.get("min"), score.get("max")
@@ -220,9 +223,7 @@ def _scaled(result: dict[str, Any]) -> float | None:
 
 
 def _duration(result: dict[str, Any]) -> int | None:
-    text = result.get("duration")
-    if text is None:
-        return None
+    text = result["duration"]
     short = _SHORT.fullmatch(text)
     if short is not None and len(text) > 2:
         hours, minutes, seconds, fraction = short.groups()
@@ -231,9 +232,9 @@ def _duration(result: dict[str, Any]) -> int | None:
     return None if lasted is None or lasted > MAX_DURATION else lasted
 
 
-def _hours(extensions: dict[str, Any] | None) -> int:
-    iri = _present(tuple(extensions)).get("pd-hours") if extensions else None
-    hours = extensions[iri] if extensions and iri is not None else None
+def _hours(extensions: dict[str, Any], found: dict[str, str]) -> int:
+    iri = found.get("pd-hours")
+    hours = None if iri is None else extensions[iri]
     if isinstance(hours, int | float) and not isinstance(hours, bool) and 0 <= hours <= MAX_HOURS:
         return int((Decimal(repr(hours)) * HOUR).to_integral_value())
     return 0

@@ -98,4 +98,7 @@ def _both(bare: Iterable[str]) -> frozenset[str]:
 COURSE_TYPES = _both(alias for alias, name in _TYPE_ALIASES.items() if name == "course")
 """Every IRI that makes an activity a course by its type."""
 VOIDED = "http://adlnet.gov/expapi/verbs/voided"
+SIGNATURE = "http://adlnet.gov/expapi/attachments/signature"
+"""The usageType of an attachment that is the statement's signature."""
+SIGNATURE_TYPE = "application/octet-stream"
 """The one verb IRI that voids: here the specification knows no alias."""

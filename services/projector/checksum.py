@@ -1,7 +1,4 @@
 """Checksums of a version of a projection: every column of every row of every table that the set of records determines."""
-import hashlib
-from typing import Any
-
 from services.projector.cursor import Connection
 from services.runtime.migrate import VIEWS, schema_of
 
@@ -22,18 +19,15 @@ def tables_of(name: str) -> list[str]:
 
 
 async def checksum(conn: Connection, name: str, version: int) -> dict[str, str]:
-    """Return the SHA-256 of each table in the order of its key. One snapshot only if the caller's transaction holds one (REPEATABLE READ)."""
+    """Return for each table how many rows it has, and the sum and the parity of their 64-bit hashes. Postgres hashes the values as they lie there.
+
+    So nothing has to be sorted, sent or written as text. One snapshot only if the caller's transaction holds one (REPEATABLE READ).
+    """
     sums = {}
     for table in tables_of(name):
-        qualified = f"{schema_of(name, version)}.{table}"
-        digest = hashlib.sha256()
-
-        async def add(chunk: Any, digest: Any = digest) -> None:
-            digest.update(chunk)
-
-        query = f"select * from {qualified} order by {await _key(conn, qualified)}"  # noqa: S608 - our own names
-        await conn.copy_from_query(query, output=add, format="binary", timeout=DEADLINE_S)
-        sums[table] = digest.hexdigest()
+        query = f"select count(*), sum(h), bit_xor(h) from (select hash_record_extended(t, 0) as h from {schema_of(name, version)}.{table} t) hashed"  # noqa: S608 - our own names
+        rows, total, parity = await conn.fetchrow(query, timeout=DEADLINE_S) or (0, None, None)
+        sums[table] = f"{rows} rows {int(total or 0) % 2**64:016x} {(parity or 0) % 2**64:016x}"
     return sums
 
 

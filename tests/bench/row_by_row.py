@@ -18,8 +18,8 @@ from tests.bench.recipe import Mood, compare, interleaved
 from tests.bench.world import AUTHORITY, HASHES, Cost, Meter, World, worlds
 
 RUN = 2000
-_IFI = """insert into ifi (tenant_id, key, agent, has_mbox, name, name_seq, folded, grams, identity, learner)
-    values ($1, $2, $3, $4, $5, $6, $7, $8::text::int[], $9, $2)
+_IFI = """insert into ifi (tenant_id, key, agent, has_mbox, name, name_seq, folded, grams, identity, learner, linked)
+    values ($1, $2, $3, $4, $5, $6, $7, $8::text::int[], $9, $2, false)
     on conflict (tenant_id, key) do update set name = excluded.name, name_seq = excluded.name_seq where ifi.name_seq < excluded.name_seq"""
 _LEARNER = "insert into learner (tenant_id, id) values ($1, $2) on conflict do nothing"
 _EVIDENCE = """insert into evidence (tenant_id, statement_id, seq, ifi, activity, at, authority, voiding, class, facts)
@@ -53,7 +53,7 @@ async def one_by_one(conn: Connection, items: list[StatementAt]) -> None:
 
 async def in_runs(conn: Connection, projection: LearnersProjection, items: list[StatementAt]) -> None:
     """Fold a run as the projector does, without its cursor."""
-    await projection.apply(conn, Run(0, items[0].stored, items[-1].stored, items=items))
+    await projection.apply(conn, Run(items))
 
 
 async def fold_both_ways(rounds: int, statements: int, items_of: Callable[[World, int, int], list[StatementAt]]) -> None:

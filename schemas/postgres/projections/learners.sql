@@ -8,6 +8,7 @@ create table ifi (
     agent text not null,            -- JSON of the xAPI agent with this IFI alone (an mbox once one was seen, else its sha1sum)
     has_mbox boolean not null,
     learner uuid not null,
+    linked boolean not null,        -- whether a link ever named it, in force or not; if none did, it is a learner by itself
     name text,                      -- of the statement with the greatest seq that gave one
     name_seq bigint not null default -1,
     folded text not null,           -- name and identifiers, without case and accents, for `q` (services/core/search_text.py)
@@ -17,7 +18,7 @@ create table ifi (
 create index ifi_learner on ifi (tenant_id, learner);
 create index ifi_grams on ifi using gin (grams);
 
--- The lock of a learner's transcript, and the learner's existence.
+-- A learner's existence, and the lock of the transcript of one who may have several IFIs.
 create table learner (
     tenant_id int not null,
     id uuid not null,
@@ -113,7 +114,7 @@ create table entry (
     first_at bigint not null,
     line bytea not null,            -- services/core/transcript.py: Line
     primary key (tenant_id, learner, activity)
-);
+) with (fillfactor = 90);
 
 create table course (
     tenant_id int not null,

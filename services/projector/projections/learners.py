@@ -17,8 +17,7 @@ from services.core import vocabulary
 from services.core.actor import identity, ifi
 from services.core.keys import KeyedHash, key128
 from services.projector.projections import learners_blocks, learners_entries, learners_evidence, learners_identity
-from services.projector.projections.learners_entries import Entry
-from services.projector.projections.learners_evidence import Described, Extraction, Key, Places, columns
+from services.projector.projections.learners_evidence import Described, Extraction, Key, Staged, columns
 from services.projector.quick_copy import QuickCopy
 from services.projector.run import RecordAt, Run, StatementAt, hash_of_code
 from services.runtime.postgres import Statements
@@ -61,27 +60,15 @@ class LearnersProjection:
             alone = {record.tenant_id for record in records}
             await learners_identity.take_turn(conn, {item.tenant_id for item in run.items}, alone)
             places = await learners_evidence.meet(conn, staged, self._quick)
-            touched = {(pair[0], pair[1]) for pair in places.of}
-            learners: dict[Key, UUID] = {}
-            if staged.ifis or touched:
-                learners = await learners_identity.make_ifis(conn, staged.ifis, touched)
-            entries = await self._who(conn, said, learners, places)
-            await learners_entries.fold(conn, entries, places, self._most_rows)
+            pairs = places.pairs()
+            touched = {(pair[0], pair[1]) for pair in pairs}
+            learners, changed = await _who(conn, said, staged, touched)
+            of = {pair: (pair[0], learners[pair[0], pair[1]], pair[2]) for pair in pairs}
+            await learners_entries.fold(conn, of, await learners_entries.entries_of(conn, changed), places, self._most_rows)
             await _describe(conn, staged.activities)
         if courses:
             await conn.execute(_sql.add_courses, *columns([_course(record) for record in courses]))
         return 0
-
-    async def _who(self, conn: Connection, said: list[Any], learners: dict[Key, UUID], places: Places) -> set[Entry]:
-        """Apply links, lock the learners concerned and return the entries to fold."""
-        changed: set[Key] = set()
-        if said:
-            changed = await learners_identity.apply_links(conn, said)
-            if changed and learners:
-                learners = await learners_identity.learners_of(conn, learners)
-        await learners_identity.lock_learners(conn, {(key[0], learner) for key, learner in learners.items()} | changed)
-        entries = {(tenant_id, learners[tenant_id, key], activity) for tenant_id, key, activity in places.of}
-        return entries | await learners_entries.entries_of(conn, changed)
 
     def blame(self, item: StatementAt | RecordAt) -> UUID | None:
         """Return the key of the actor of a statement that is set aside, if it can still be told."""
@@ -93,6 +80,18 @@ class LearnersProjection:
         except (KeyError, TypeError, AttributeError, ValueError):
             return None
         return None if found is None else self._extraction.key(item.tenant, found)
+
+
+async def _who(conn: Connection, said: list[Any], staged: Staged, touched: set[Key]) -> tuple[dict[Key, UUID], set[Key]]:
+    """Make and lock the IFIs and learners concerned, apply links; return the learner of each IFI as it is now, and the learners who gained or lost one."""
+    who = await learners_identity.make_ifis(conn, staged.ifis, touched)
+    changed: set[Key] = set()
+    if said:
+        changed = await learners_identity.apply_links(conn, said)
+        if changed and who.learners:
+            who.learners = await learners_identity.learners_of(conn, who.learners)
+    await learners_identity.lock_learners(conn, who.shared() | changed)
+    return who.learners, changed
 
 
 async def _describe(conn: Connection, activities: dict[Key, Described]) -> None:

@@ -13,7 +13,7 @@ import asyncpg
 
 from services.core.evidence import unpack
 from services.core.transcript import MOST_STATEMENTS, Row, Summary, merge, pack_summary, summarise, unpack_summary
-from services.projector.projections.learners_evidence import Pair, columns
+from services.projector.projections.learners_evidence import Pair, Places, columns
 from services.runtime.postgres import Statements
 
 Connection = asyncpg.Connection
@@ -76,9 +76,9 @@ async def load(conn: Connection, pairs: Sequence[Pair]) -> dict[Pair, Blocks]:
     return found
 
 
-async def refresh(conn: Connection, found: dict[Pair, Blocks], places: dict[Pair, set[tuple[int, int]]], most_rows: int) -> None:
+async def refresh(conn: Connection, found: dict[Pair, Blocks], places: Places, most_rows: int) -> None:
     """Sum up again the blocks that the places lie in, and split those that outgrew `most_rows`."""
-    wanted = [(pair, index) for pair, blocks in found.items() for index in blocks.touched(places.get(pair, ()))]
+    wanted = [(pair, index) for pair, blocks in found.items() for index in blocks.touched(places.of(pair))]
     if not wanted:
         return
     facts: list[list[Fact]] = [[] for _ in wanted]

@@ -44,11 +44,28 @@ async def entries_of(conn: Connection, learners: set[Key]) -> set[Entry]:
     return {(row[0], row[1], row[2]) for row in await conn.fetch(_sql.entries_of, *columns(learners))}
 
 
-async def fold(conn: Connection, entries: set[Entry], places: Places, most_rows: int) -> None:
-    """Fold these entries again; `places` says where evidence changed, `most_rows` how many rows a block may have."""
-    wanted = list(entries)
+async def fold(conn: Connection, of: dict[Pair, Entry], more: set[Entry], places: Places, most_rows: int) -> None:
+    """Fold again the entries of these pairs, which `places` says changes of, and `more`; `most_rows` says how many rows a block may have."""
+    again = {of[pair] for pair in places.changed} | more
+    fresh: dict[Entry, Pair] = {}
+    for pair, rows in places.came.items():
+        if fresh.setdefault(of[pair], pair) is not pair or len(rows) > most_rows:  # two IFIs of one learner, or what has to be cut into blocks
+            again.add(of[pair])
+    again |= await _begin(conn, {entry: pair for entry, pair in fresh.items() if entry not in again}, places)
+    wanted = list(again)
     for start in range(0, len(wanted), AT_ONCE):
         await _fold(conn, wanted[start:start + AT_ONCE], places, most_rows)
+
+
+async def _begin(conn: Connection, fresh: dict[Entry, Pair], places: Places) -> set[Entry]:
+    """Make entries of what came, as if nothing stood there before; return those of which something did, left as they are.
+
+    Half of all statements are the first about their learner and their activity: nothing has to be read for them.
+    """
+    if not fresh:
+        return set()
+    made = [_row(entry, folded, pair[1]) for entry, pair in fresh.items() if (folded := fold_rows(places.came[pair])) is not None]
+    return fresh.keys() - {(row[0], row[1], row[2]) for row in await conn.fetch(_sql.begin, *columns(made))}
 
 
 async def _fold(conn: Connection, entries: Sequence[Entry], places: Places, most_rows: int) -> None:
@@ -56,13 +73,17 @@ async def _fold(conn: Connection, entries: Sequence[Entry], places: Places, most
     gone: list[Entry] = []
     for entry, folded in zip(entries, await _lines(conn, await _load(conn, entries, places, most_rows)), strict=True):
         if folded is not None:
-            put.append((*entry, folded.status, folded.first, pack(folded)))
+            put.append(_row(entry, folded))
         else:
             gone.append(entry)
     if put:
         await conn.execute(_sql.put, *columns(put))
     if gone:
         await conn.execute(_sql.forget, *columns(gone))
+
+
+def _row(entry: Entry, folded: Line, *more: Any) -> tuple[Any, ...]:
+    return (*entry, folded.status, folded.first, pack(folded), *more)
 
 
 async def _lines(conn: Connection, entries: list[list[_Part]]) -> list[Line | None]:
@@ -89,7 +110,7 @@ async def _load(conn: Connection, entries: Sequence[Entry], places: Places, most
             part.rows.append((Row(statement, seq, at, assured, unpack(packed)), voided))
     if blocked:
         found = await learners_blocks.load(conn, [part.pair for part in blocked])
-        await learners_blocks.refresh(conn, found, places.of, most_rows)
+        await learners_blocks.refresh(conn, found, places, most_rows)
         for part in blocked:
             part.blocks = found[part.pair]
     await _outgrow(conn, [part for parts in of for part in parts.values() if len(part.rows) > most_rows], most_rows)

@@ -24,6 +24,16 @@ from unnest($1::int[], $2::uuid[]) as l (tenant_id, id)
 join ifi i on i.tenant_id = l.tenant_id and i.learner = l.id
 join evidence e on e.tenant_id = i.tenant_id and e.ifi = i.key;
 
+-- name: begin
+-- Entries that nothing stands behind but what this run brings; which were made. Where a pair has blocks these must take in what came: not here.
+insert into entry (tenant_id, learner, activity, status, first_at, line)
+select n.tenant_id, n.learner, n.activity, n.status, n.first_at, n.line
+from unnest($1::int[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bytea[], $7::uuid[])
+    as n (tenant_id, learner, activity, status, first_at, line, ifi)
+where not exists (select from block b where b.tenant_id = n.tenant_id and b.ifi = n.ifi and b.activity = n.activity)
+on conflict (tenant_id, learner, activity) do nothing
+returning tenant_id, learner, activity;
+
 -- name: put
 -- Entries as they are now.
 insert into entry (tenant_id, learner, activity, status, first_at, line)

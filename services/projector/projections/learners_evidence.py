@@ -3,13 +3,15 @@
 Every row a run may change is locked in one sorted statement first; rows that only the answer to it reveals are locked after (rare, and a deadlock over
 those is a transient error that the run survives by being done again).
 """
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 from asyncpg.pgproto import pgproto
 
 from services.core import evidence as facts
@@ -17,7 +19,8 @@ from services.core.actor import authority_text
 from services.core.evidence import Evidence
 from services.core.keys import KeyedHash, key128
 from services.core.scopes import grants
-from services.core.timeline import NO_SEQ
+from services.core.timeline import NO_SEQ, stored_of
+from services.core.transcript import Row
 from services.projector.quick_copy import QuickCopy
 from services.projector.run import StatementAt
 from services.runtime import failpoint
@@ -34,7 +37,7 @@ COLUMNS = ("tenant_id", "statement_id", "seq", "ifi", "activity", "at", "authori
 _REMEMBERED = 65536
 
 
-class Copy(NamedTuple):
+class Copy(msgspec.Struct, frozen=True, gc=False):
     """One copy of a statement: its row, what it voids and what it assures (target, level), if that counts."""
 
     row: tuple[Any, ...]
@@ -44,13 +47,9 @@ class Copy(NamedTuple):
     """Its record carries lrs:void."""
     voids: UUID | None
     assures: tuple[UUID, int] | None
-
-
-class Said(NamedTuple):
-    """What is kept of a statement: its copy, and what it is evidence of."""
-
-    copy: Copy
     evidence: Evidence | None
+    fact: Row | None
+    """What a fold takes of it while nobody voids or assures it; None, as `evidence`, if it is nobody's."""
 
 
 @dataclass(slots=True)
@@ -61,6 +60,8 @@ class Named:
     ifi: str
     name: str | None = None
     name_seq: int = -1
+    linked: bool = False
+    """Whether a link names it."""
 
     def add(self, ifi: str, name: str | None, seq: int) -> None:
         """Take in one more naming; a mailbox is remembered rather than its SHA-1."""
@@ -91,23 +92,42 @@ class Staged:
     ifis: dict[Key, Named] = field(default_factory=dict)
     activities: dict[Key, Described] = field(default_factory=dict)
 
+    def name(self, who: Key, what: Key, evidence: Evidence, seq: int) -> None:
+        """Note how a statement names its actor and its activity."""
+        named = self.ifis.get(who)
+        if named is None:
+            named = self.ifis[who] = Named(evidence.identity, evidence.ifi)
+        named.add(evidence.ifi, evidence.name, seq)
+        described = self.activities.get(what)
+        if described is None:
+            described = self.activities[what] = Described(evidence.activity)
+        if evidence.activity_name is not None and seq > described.name_seq:
+            described.name, described.name_seq = evidence.activity_name, seq
+        if evidence.activity_type is not None and seq > described.type_seq:
+            described.type, described.type_seq = evidence.activity_type, seq
+
 
 class Places:
-    """Where the evidence of (IFI, activity) pairs changed: the pairs to fold, and the (at, seq) of what changed in each."""
+    """What changed in the evidence of (IFI, activity) pairs: rows that came to stand, neither voided nor assured, and places where something else changed."""
 
-    __slots__ = ("of",)
+    __slots__ = ("came", "changed")
 
     def __init__(self) -> None:
         """Begin with none."""
-        self.of: dict[Pair, set[tuple[int, int]]] = {}
+        self.came: dict[Pair, list[Row]] = {}
+        self.changed: dict[Pair, set[tuple[int, int]]] = {}
 
-    def add(self, pair: Pair, at: int, seq: int) -> None:
-        """Remember one."""
-        found = self.of.get(pair)
-        if found is None:
-            self.of[pair] = {(at, seq)}
-        else:
-            found.add((at, seq))
+    def change(self, pair: Pair, at: int, seq: int) -> None:
+        """Remember the (at, seq) of a row that fell, or that has to be read again."""
+        self.changed.setdefault(pair, set()).add((at, seq))
+
+    def pairs(self) -> AbstractSet[Pair]:
+        """Return all pairs to fold."""
+        return self.came.keys() | self.changed.keys()
+
+    def of(self, pair: Pair) -> set[tuple[int, int]]:
+        """Return the (at, seq) of everything that changed in a pair."""
+        return {(row.at, row.seq) for row in self.came.get(pair, ())} | self.changed.get(pair, set())
 
 
 class Extraction:
@@ -138,43 +158,39 @@ class Extraction:
             found = self._activities[iri] = pgproto.UUID(key128(iri).bytes)
         return found
 
-    def read(self, item: StatementAt) -> Said:
+    def read(self, item: StatementAt) -> Copy:
         """Return what one statement says."""
-        doc, seq = item.doc, item.seq
-        evidence = facts.evidence_of(doc, ifi=item.ifi, stored=item.stored, authority=self._authority(item), scopes=item.scopes)
-        voids = assures = None
+        doc, tenant_id, id_, seq, authority, scopes = item.doc, item.tenant_id, item.id, item.seq, item.authority_key, item.scopes
+        evidence = facts.evidence_of(doc, ifi=item.ifi, stored=stored_of(seq), authority=self._authority(item), scopes=scopes)
+        voids = assures = fact = None
         about: tuple[UUID | None, UUID | None, int | None, int | None, bytes | None] = (None,) * 5
         if evidence is not None:
-            said = evidence.facts
-            about = self.key(item.tenant, evidence.identity), self.activity(evidence.activity), evidence.at, said.klass, facts.pack(said)
+            said, at = evidence.facts, evidence.at
+            about = self.key(item.tenant, evidence.identity), self.activity(evidence.activity), at, said.klass, facts.pack(said)
+            fact = Row(id_, seq, at, None, said)
         elif doc["object"].get("objectType") == "StatementRef":
             voids = facts.voids(doc)
-            assures = facts.assures(doc) if voids is None and grants(item.scopes, "lrs:assure") else None
-        row = (item.tenant_id, item.id, seq, about[0], about[1], about[2], item.authority_key, voids, about[3], about[4])
-        return Said(Copy(row, seq, item.authority_key, voids is not None and grants(item.scopes, "lrs:void"), voids, assures), evidence)
+            assures = facts.assures(doc) if voids is None and grants(scopes, "lrs:assure") else None
+        row = (tenant_id, id_, seq, about[0], about[1], about[2], authority, voids, about[3], about[4])
+        return Copy(row, seq, authority, voids is not None and grants(scopes, "lrs:void"), voids, assures, evidence, fact)
 
-    def stage(self, items: Iterable[StatementAt]) -> Staged:
+    def stage(self, items: Sequence[StatementAt]) -> Staged:
         """Return what the statements of a run say, of several copies of one id the earliest."""
+        failpoint.hit("learners.extract")
         staged = Staged()
+        copies = staged.copies
         for item in items:
-            failpoint.hit("learners.extract")
-            self._add(staged, item)
-        staged.phantoms -= staged.copies.keys()
+            copy = item.once(self.read)
+            key = tenant_id, _ = copy.row[:2]
+            if copy.evidence is not None:
+                staged.name((tenant_id, copy.row[3]), (tenant_id, copy.row[4]), copy.evidence, copy.seq)
+            elif (target := copy.voids or (copy.assures[0] if copy.assures else None)) is not None:
+                staged.phantoms.add((tenant_id, target))
+            before = copies.get(key)
+            if before is None or copy.seq < before.seq:
+                copies[key] = copy
+        staged.phantoms -= copies.keys()
         return staged
-
-    def _add(self, staged: Staged, item: StatementAt) -> None:
-        copy, evidence = item.once(self.read)
-        tenant_id = item.tenant_id
-        if evidence is not None:
-            _name(staged, item, (tenant_id, copy.row[3]), (tenant_id, copy.row[4]), evidence)
-        elif copy.voids is not None:
-            staged.phantoms.add((tenant_id, copy.voids))
-        elif copy.assures is not None:
-            staged.phantoms.add((tenant_id, copy.assures[0]))
-        key = (tenant_id, item.id)
-        before = staged.copies.get(key)
-        if before is None or copy.seq < before.seq:
-            staged.copies[key] = copy
 
     def _authority(self, item: StatementAt) -> str:
         text = self._authorities.get(item.authority_key)
@@ -185,30 +201,23 @@ class Extraction:
         return text
 
 
-def _name(staged: Staged, item: StatementAt, who: Key, what: Key, evidence: Evidence) -> None:
-    """Note how a statement names its actor and its activity."""
-    named = staged.ifis.get(who)
-    if named is None:
-        named = staged.ifis[who] = Named(evidence.identity, evidence.ifi)
-    named.add(evidence.ifi, evidence.name, item.seq)
-    described = staged.activities.get(what)
-    if described is None:
-        described = staged.activities[what] = Described(evidence.activity)
-    if evidence.activity_name is not None and item.seq > described.name_seq:
-        described.name, described.name_seq = evidence.activity_name, item.seq
-    if evidence.activity_type is not None and item.seq > described.type_seq:
-        described.type, described.type_seq = evidence.activity_type, item.seq
-
-
 async def meet(conn: Connection, staged: Staged, quick: QuickCopy) -> Places:
     """Bring the evidence rows up to date with the run and lock them; return the places where what counts changed."""
     places = Places()
     standing, arrived, freed = dict(staged.copies), set[Key](), set[Key]()
     if not await _add(conn, staged, quick):
         arrived, freed = await _replace(conn, standing, places)
-    for copy in standing.values():
-        if copy.row[3] is not None:
-            places.add((copy.row[0], copy.row[3], copy.row[4]), copy.row[5], copy.seq)
+    came = places.came
+    for key, copy in standing.items():
+        if copy.fact is None:
+            continue
+        pair = copy.row[0], copy.row[3], copy.row[4]
+        if key in arrived:
+            places.change(pair, copy.fact.at, copy.seq)
+        elif pair in came:
+            came[pair].append(copy.fact)
+        else:
+            came[pair] = [copy.fact]
     await _judge(conn, standing, arrived, freed, places)
     return places
 
@@ -217,16 +226,12 @@ async def _add(conn: Connection, staged: Staged, quick: QuickCopy) -> bool:
     """Add and lock the rows of a run; return whether all are new."""
     phantoms = staged.phantoms | await _assured_by(conn, {(key[0], copy.voids) for key, copy in staged.copies.items() if copy.voids is not None})
     phantoms -= staged.copies.keys()
-    rows = [staged.copies[key].row for key in sorted(staged.copies, key=_in_order)]
+    rows = [staged.copies[key].row for key in sorted(staged.copies, key=lambda key: (key[0], key[1].int))]
     rows += [(*key, NO_SEQ, None, None, None, None, None, None, None) for key in phantoms]
     if not rows or (not phantoms and await quick.add(conn, rows)):
         return True
     await conn.copy_records_to_table("run_evidence", records=rows, columns=COLUMNS)
     return bool(await conn.fetchval(_sql.upsert) == len(rows))
-
-
-def _in_order(key: Key) -> tuple[int, int]:
-    return key[0], key[1].int
 
 
 async def _replace(conn: Connection, standing: dict[Key, Copy], places: Places) -> tuple[set[Key], set[Key]]:
@@ -244,7 +249,7 @@ async def _replace(conn: Connection, standing: dict[Key, Copy], places: Places) 
         if stands != NO_SEQ:
             fallen.add(key)
             if ifi is not None:
-                places.add((tenant_id, ifi, activity), at, stands)
+                places.change((tenant_id, ifi, activity), at, stands)
     if arrived:
         await conn.execute(_sql.replace)
     freed = set[Key]()
@@ -270,7 +275,7 @@ async def _judge(conn: Connection, standing: dict[Key, Copy], arrived: set[Key],
     judged |= shaken | {(each[0], each[1]) for each in assurances}
     if judged:
         for tenant_id, ifi, activity, at, seq in await conn.fetch(_sql.judge_assured, *columns(judged)):
-            places.add((tenant_id, ifi, activity), at, seq)
+            places.change((tenant_id, ifi, activity), at, seq)
 
 
 async def _assured_by(conn: Connection, assuring: set[Key]) -> set[Key]:

@@ -24,6 +24,7 @@ Connection = asyncpg.Connection
 _LOCK = 0x6C65_6172
 """The class of the advisory locks of tenants' identities."""
 _sql = Statements(Path(__file__).with_suffix(".sql"))
+_UNNAMED = Named("", "")
 
 
 @dataclass(slots=True)
@@ -43,6 +44,19 @@ class Link:
     def joins(self) -> tuple[UUID, UUID] | None:
         """The two keys it makes one learner, if it is in force."""
         return (self.a, self.b) if self.a is not None and self.b is not None and in_force(self.linked, self.unlinked) else None
+
+
+@dataclass(slots=True)
+class Who:
+    """Whose the IFIs of a run are."""
+
+    learners: dict[Key, UUID]
+    linked: set[Key]
+    """Those that a link ever named. Every other one is a learner by itself, whom the lock of its row guards too."""
+
+    def shared(self) -> set[Key]:
+        """Return the learners that may have other IFIs."""
+        return {(key[0], self.learners[key]) for key in self.linked}
 
 
 def names_identity(record: RecordAt) -> bool:
@@ -81,29 +95,40 @@ def _named(extraction: Extraction, staged: Staged, record: RecordAt, agent: dict
     if text is None or found is None:
         return None
     key = extraction.key(record.tenant, found)
-    staged.ifis.setdefault((record.tenant_id, key), Named(found, text)).add(text, None, record.seq)
+    named = staged.ifis.setdefault((record.tenant_id, key), Named(found, text))
+    named.add(text, None, record.seq)
+    named.linked = True
     return key
 
 
-async def make_ifis(conn: Connection, named: dict[Key, Named], touched: set[Key]) -> dict[Key, UUID]:
-    """Lock the IFIs named and those touched that are there, then make the others, each sorted; bring their names up to date; return the learner of each."""
+async def make_ifis(conn: Connection, named: dict[Key, Named], touched: set[Key]) -> Who:
+    """Lock the IFIs named and those touched that are there, then make the others, each sorted; bring their names up to date; return whose they are."""
+    if not named and not touched:
+        return Who({}, set())
     known = await conn.fetch(_sql.lock, *columns(named.keys() | touched))
     fresh = set[Key]()
     if missing := named.keys() - {(row[0], row[1]) for row in known}:  # those touched are there: evidence about them is
-        fresh = await _make(conn, {key: named[key] for key in missing})
+        fresh = {(row[0], row[1]) for row in await conn.fetch(_sql.make, *columns([_made(key, named[key]) for key in missing]))}
         if late := missing - fresh:  # another run made them between the two
             known += await conn.fetch(_sql.lock, *columns(late))
-    learners = {key: key[1] for key in fresh}
-    renamed = [_searchable(key, named[key]) for key in fresh]
+    who = Who({key: key[1] for key in fresh}, {key for key in fresh if named[key].linked})
+    await _rename(conn, named, known, who)
+    return who
+
+
+async def _rename(conn: Connection, named: dict[Key, Named], known: Iterable[Any], who: Who) -> None:
+    """Bring what is known of IFIs up to date with how they were named; note whose they are."""
+    renamed: list[tuple[Any, ...]] = []
     moved: list[tuple[Any, ...]] = []
-    for tenant_id, key, learner, has_mbox, agent, name, name_seq in known:
-        learners[tenant_id, key] = learner
-        one = named.get((tenant_id, key))
-        if one is None:
-            continue
-        later = one.name_seq > name_seq
-        if (later and one.name != name) or (one.ifi.startswith("mbox:") and not has_mbox):
-            merged = Named(one.identity, _mailbox(agent) if has_mbox else one.ifi, one.name if later else name, max(one.name_seq, name_seq))
+    for tenant_id, key, learner, linked, has_mbox, agent, name, name_seq in known:
+        who.learners[tenant_id, key] = learner
+        one = named.get((tenant_id, key), _UNNAMED)
+        joined, later = linked or one.linked, one.name_seq > name_seq
+        if joined:
+            who.linked.add((tenant_id, key))
+        if (later and one.name != name) or (one.ifi.startswith("mbox:") and not has_mbox) or joined != linked:
+            ifi_text = _mailbox(agent) if has_mbox else one.ifi
+            merged = Named(one.identity, ifi_text, one.name if later else name, max(one.name_seq, name_seq), joined)
             renamed.append(_searchable((tenant_id, key), merged))
         elif later:
             moved.append((tenant_id, key, one.name_seq))
@@ -111,12 +136,10 @@ async def make_ifis(conn: Connection, named: dict[Key, Named], touched: set[Key]
         await conn.execute(_sql.rename, *columns(renamed))
     if moved:
         await conn.execute(_sql.move_name, *columns(moved))
-    return learners
 
 
-async def _make(conn: Connection, named: dict[Key, Named]) -> set[Key]:
-    rows = [(*key, one.identity, _agent(one.ifi), one.ifi.startswith("mbox:")) for key, one in named.items()]
-    return {(row["tenant_id"], row["key"]) for row in await conn.fetch(_sql.make, *columns(rows))}
+def _made(key: Key, one: Named) -> tuple[Any, ...]:
+    return (*_searchable(key, one), one.identity)
 
 
 def _searchable(key: Key, one: Named) -> tuple[Any, ...]:
@@ -124,7 +147,7 @@ def _searchable(key: Key, one: Named) -> tuple[Any, ...]:
     account = agent.get("account") or {}
     identifiers = [account.get("name"), (agent.get("mbox") or "").removeprefix("mailto:"), agent.get("mbox_sha1sum"), agent.get("openid")]
     folded = fold([one.name or "", *filter(None, identifiers)])
-    return (*key, _agent(one.ifi), one.ifi.startswith("mbox:"), one.name, one.name_seq, folded, "{" + ",".join(map(str, grams(folded))) + "}")
+    return (*key, one.linked, _agent(one.ifi), one.ifi.startswith("mbox:"), one.name, one.name_seq, folded, "{" + ",".join(map(str, grams(folded))) + "}")
 
 
 def _agent(text: str) -> str:
@@ -137,7 +160,7 @@ def _mailbox(agent: str) -> str:
 
 async def learners_of(conn: Connection, keys: Iterable[Key]) -> dict[Key, UUID]:
     """Return the learner of each IFI as it is now."""
-    return {(row["tenant_id"], row["key"]): row["learner"] for row in await conn.fetch(_sql.known, *columns(keys))}
+    return {(row["tenant_id"], row["key"]): row["learner"] for row in await conn.fetch(_sql.learners_of, *columns(keys))}
 
 
 async def lock_learners(conn: Connection, learners: set[Key]) -> None:

@@ -9,30 +9,35 @@ select pg_advisory_xact_lock_shared($1, tenant_id) from unnest($2::int[]) as ten
 select pg_advisory_xact_lock($1, tenant_id) from unnest($2::int[]) as tenant_id;
 
 -- name: make
--- Make what is new and lock what is there; which were new.
-insert into ifi (tenant_id, key, identity, agent, has_mbox, learner, folded, grams)
-select n.tenant_id, n.key, n.identity, n.agent, n.has_mbox, n.key, '', '{}'
-from unnest($1::int[], $2::uuid[], $3::text[], $4::text[], $5::boolean[]) as n (tenant_id, key, identity, agent, has_mbox)
-order by n.tenant_id, n.key
-on conflict (tenant_id, key) do update set learner = ifi.learner where false
-returning tenant_id, key;
+-- Make what is new, each a learner by itself, and lock what is there; which were new.
+with made as (
+    insert into ifi (tenant_id, key, linked, agent, has_mbox, name, name_seq, folded, grams, identity, learner)
+    select n.tenant_id, n.key, n.linked, n.agent, n.has_mbox, n.name, n.name_seq, n.folded, n.grams::int[], n.identity, n.key
+    from unnest($1::int[], $2::uuid[], $3::boolean[], $4::text[], $5::boolean[], $6::text[], $7::bigint[], $8::text[], $9::text[], $10::text[])
+        as n (tenant_id, key, linked, agent, has_mbox, name, name_seq, folded, grams, identity)
+    order by n.tenant_id, n.key
+    on conflict (tenant_id, key) do update set learner = ifi.learner where false
+    returning tenant_id, key
+),
+learners as (insert into learner (tenant_id, id) select tenant_id, key from made)
+select tenant_id, key from made;
 
 -- name: lock
 -- Lock IFIs, sorted; what is known of them.
-select i.tenant_id, i.key, i.learner, i.has_mbox, i.agent, i.name, i.name_seq
+select i.tenant_id, i.key, i.learner, i.linked, i.has_mbox, i.agent, i.name, i.name_seq
 from unnest($1::int[], $2::uuid[]) as n (tenant_id, key) join ifi i on i.tenant_id = n.tenant_id and i.key = n.key
 order by i.tenant_id, i.key for update of i;
 
--- name: known
--- What is known of IFIs.
-select i.tenant_id, i.key, i.learner, i.has_mbox, i.agent, i.name, i.name_seq
+-- name: learners_of
+-- The learners of IFIs.
+select i.tenant_id, i.key, i.learner
 from unnest($1::int[], $2::uuid[]) as n (tenant_id, key) join ifi i on i.tenant_id = n.tenant_id and i.key = n.key;
 
 -- name: rename
--- What one is searched by, after a new name or the first mailbox.
-update ifi i set agent = n.agent, has_mbox = n.has_mbox, name = n.name, name_seq = n.name_seq, folded = n.folded, grams = n.grams::int[]
-from unnest($1::int[], $2::uuid[], $3::text[], $4::boolean[], $5::text[], $6::bigint[], $7::text[], $8::text[])
-    as n (tenant_id, key, agent, has_mbox, name, name_seq, folded, grams)
+-- What one is searched by, after a new name or the first mailbox; and whether a link named it.
+update ifi i set linked = n.linked, agent = n.agent, has_mbox = n.has_mbox, name = n.name, name_seq = n.name_seq, folded = n.folded, grams = n.grams::int[]
+from unnest($1::int[], $2::uuid[], $3::boolean[], $4::text[], $5::boolean[], $6::text[], $7::bigint[], $8::text[], $9::text[])
+    as n (tenant_id, key, linked, agent, has_mbox, name, name_seq, folded, grams)
 where i.tenant_id = n.tenant_id and i.key = n.key;
 
 -- name: move_name
