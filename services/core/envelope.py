@@ -1,5 +1,5 @@
 """Encode and decode records of the log (envelope version 1) without touching the senders' bytes."""
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -17,13 +17,13 @@ class UnknownEnvelope(Exception):
 
 
 def encode_statements(  # noqa: PLR0913 - one argument for each field of the record
-    *, batch: UUID, tenant: str, authority: dict[str, Any], credential: str, scopes: Sequence[str], received: str, xapi: str,
-    statements: Sequence[tuple[UUID, str, bytes]],
+    *, batch: UUID, tenant: str, authority: dict[str, Any], credential: str, scopes: list[str], received: str, xapi: str,
+    statements: Iterable[tuple[UUID, str, bytes]],
 ) -> bytes:
     """Return the record of one POST: `statements` are (id, fingerprint in hex, the sender's bytes)."""
     return orjson.dumps({
         "v": VERSION, "kind": "statements", "batch": batch, "tenant": tenant, "authority": authority, "credential": credential,
-        "scopes": list(scopes), "received": received, "xapi": xapi,
+        "scopes": scopes, "received": received, "xapi": xapi,
         "statements": [{"id": id_, "fp": fp, "raw": orjson.Fragment(raw)} for id_, fp, raw in statements],
     })
 
@@ -36,6 +36,11 @@ def encode(kind: Kind, *, body: dict[str, Any] | None = None, stored: int | None
     if stored is not None:
         record["stored"] = stored
     return orjson.dumps(record)
+
+
+def carry(value: bytes, stored: int) -> bytes:
+    """Return a record as another log takes it over: it says when its first statement was stored, and every byte it had stands as it was."""
+    return b'%b,"stored":%d}' % (value.rstrip()[:-1], stored)
 
 
 def decode(value: bytes) -> Envelope:
@@ -52,4 +57,4 @@ def decode(value: bytes) -> Envelope:
         raise UnknownEnvelope(f"a version {VERSION} envelope that cannot be read: {error}") from error
 
 
-__all__ = ["Envelope", "EnvelopeStatement", "UnknownEnvelope", "decode", "encode", "encode_statements"]
+__all__ = ["Envelope", "EnvelopeStatement", "UnknownEnvelope", "carry", "decode", "encode", "encode_statements"]

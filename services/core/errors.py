@@ -14,6 +14,8 @@ class LrsError(Exception):
     type = "internal-error"
     outcome: Outcome = "rejected"
     retry_after_s: int | None = None
+    challenges: tuple[str, ...] = ()
+    """What the answer's WWW-Authenticate asks for."""
 
     def __init__(self, detail: str | None = None, *, pointer: str | None = None, **members: object) -> None:
         """`detail` is a sentence a person understands; `pointer` a JSON pointer into the request; `members` go into the problem."""
@@ -41,6 +43,7 @@ class Unauthenticated(LrsError):
 
     status = 401
     type = "unauthenticated"
+    challenges: tuple[str, ...] = ('Basic realm="Testamur", charset="UTF-8"',)
 
 
 class Forbidden(LrsError):
@@ -64,11 +67,26 @@ class Conflict(LrsError):
     type = "conflict"
 
 
+class PreconditionFailed(LrsError):
+    """What is stored is not what If-Match or If-None-Match wants; nothing was changed."""
+
+    status = 412
+    type = "precondition-failed"
+
+
 class TooLarge(LrsError):
     """The request is larger than this server accepts."""
 
     status = 413
     type = "too-large"
+
+
+class TooManyRequests(LrsError):
+    """More requests came with this API key than its rate allows; repeat the request unchanged a little later."""
+
+    status = 429
+    type = "too-many-requests"
+    retry_after_s = 1
 
 
 class Unavailable(LrsError):

@@ -26,35 +26,35 @@ class KeyedHash:
         """`secret` is TESTAMUR_SECRET, at most 64 bytes are used."""
         self._secret = hashlib.sha512(secret).digest()
         self._begun = lru_cache(maxsize=64)(self._begin)
-        self._partition_key = lru_cache(maxsize=16384)(partial(self._digest, b"log"))
+        self._partition_key = lru_cache(maxsize=16384)(partial(self._digest, "log"))
 
     def ifi(self, tenant: str, identity: str) -> UUID:
         """Return the key of an identity: also the id of the learner who has no other."""
-        return UUID(bytes=self._digest(b"ifi", tenant, identity), version=4)
+        return UUID(bytes=self._digest("ifi", tenant, identity), version=4)
 
     def partition_key(self, tenant: str, identity: str) -> bytes:
         """Return the log key of whatever concerns this identity."""
-        return self._partition_key(tenant, identity) if len(identity) <= _SHORT else self._digest(b"log", tenant, identity)
+        return self._partition_key(tenant, identity) if len(identity) <= _SHORT else self._digest("log", tenant, identity)
 
     def id(self, purpose: str, *parts: str) -> UUID:
         """Return a UUIDv4-shaped id that the same parts always give."""
-        return UUID(bytes=self._digest(purpose.encode(), *parts), version=4)
+        return UUID(bytes=self._digest(purpose, *parts), version=4)
 
     def mac(self, purpose: str, message: bytes) -> bytes:
         """Return 16 bytes that prove that this installation made `message` for `purpose`."""
-        return self._keyed(purpose.encode(), message)
+        return self._keyed(purpose, message)
 
-    def _digest(self, person: bytes, *parts: str) -> bytes:
+    def _digest(self, purpose: str, *parts: str) -> bytes:
         message = b"".join(len(part := text.encode("utf-8", "surrogatepass")).to_bytes(4, "big") + part for text in parts)
-        return self._keyed(person, message)
+        return self._keyed(purpose, message)
 
-    def _keyed(self, person: bytes, message: bytes) -> bytes:
-        keyed = self._begun(person[:16]).copy()
+    def _keyed(self, purpose: str, message: bytes) -> bytes:
+        keyed = self._begun(purpose).copy()
         keyed.update(message)
         return keyed.digest()
 
-    def _begin(self, person: bytes) -> "hashlib.blake2b":
-        return hashlib.blake2b(digest_size=16, key=self._secret, person=person)
+    def _begin(self, purpose: str) -> "hashlib.blake2b":
+        return hashlib.blake2b(digest_size=16, key=self._secret, person=purpose.encode()[:16])
 
 
 def partition_of(key: bytes, partitions: int) -> int:

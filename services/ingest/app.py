@@ -5,19 +5,22 @@ It speaks ASGI itself because a framework costs more than everything done here f
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from uuid import UUID
 
+import msgspec
 import orjson
 import structlog
 
 from services.core.errors import BadRequest, Conflict, LrsError, NotFound, Unauthenticated
+from services.core.multipart import boundary_of
+from services.ingest.multipart import Arriving, trust_store, uploaded
 from services.ingest.operations import PATHS, operators_answer
-from services.ingest.statements import NewId, batch_of, keyed_ids
+from services.ingest.statements import Batch, NewId, batch_of, keyed_ids
 from services.ingest.write import VISIBLE_S, LostRace, Writer
 from services.runtime import telemetry
 from services.runtime.auth import Caller
+from services.runtime.failpoint import hit
 from services.runtime.http import (
     App,
     Disconnected,
@@ -61,8 +64,7 @@ class Failed(LrsError):
     outcome = "unknown"
 
 
-@dataclass(slots=True)
-class _Request:
+class _Request(msgspec.Struct, eq=False):
     """What the head of an admitted request says; `single` is the id of a PUT."""
 
     method: str
@@ -71,6 +73,8 @@ class _Request:
     single: str | None
     new_id: NewId
     at_once: bool
+    boundary: bytes | None
+    """Of a body in multipart/mixed."""
 
 
 _Answer = tuple[int, RawHeaders, bytes]
@@ -87,6 +91,7 @@ class _Ingest:
     def __init__(self, state: State, visible_s: float, body_s: float) -> None:
         self._state, self._body_s = state, body_s
         self._writer = Writer(state, visible_s=visible_s)
+        self._trust = trust_store(state.settings)
         self._random_id: NewId = lambda _: (state.new_id(), True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,14 +105,19 @@ class _Ingest:
         started = time.perf_counter()
         headers = headers_of(scope)
         unread = True
+        arriving: Arriving | None = None
         try:
             if scope["path"] in PATHS and scope["method"] == "GET":
                 await respond(send, *await operators_answer(self._state, scope))
                 return
             request = await self._admit(scope, headers)
-            body = await read_body(receive, headers.get(b"content-length"), limit=self._state.settings.max_body_bytes, deadline_s=self._body_s)
-            unread = False
-            status, answer, content = await self._write(request, body)
+            if request.boundary is not None:
+                arriving = Arriving(receive, self._body_s)
+                status, answer, content = await self._write_with_attachments(request, arriving, headers.get(b"content-length"))
+            else:
+                body = await read_body(receive, headers.get(b"content-length"), limit=self._state.settings.max_body_bytes, deadline_s=self._body_s)
+                unread = False
+                status, answer, content = await self._write(request, self._batch_of(request, body))
         except Disconnected:
             return
         except LrsError as error:
@@ -115,8 +125,9 @@ class _Ingest:
         except Exception:  # noqa: BLE001 - whatever it is, the sender must learn that the outcome is unknown
             _log.exception("a write failed")
             status, answer, content = await self._refuse(headers, Failed())
-        if unread and not _short(headers):
-            await _respond_and_close(receive, send, status, answer, content, self._state.settings.max_body_bytes)
+        if unread and not (arriving is not None and arriving.ended) and not _short(headers):
+            settings = self._state.settings
+            await _respond_and_close(receive, send, status, answer, content, settings.max_body_bytes if arriving is None else settings.max_multipart_bytes)
         else:
             await respond(send, status, answer, content)
         telemetry.observe_http(PATH, scope["method"] if scope["method"] in _METHODS else "other", status, time.perf_counter() - started)
@@ -133,11 +144,21 @@ class _Ingest:
         state.keys.note_version(caller, version)
         caller.require("statements/write")
         single = _statement_id(scope["query_string"], method)
-        _check_content(headers.get(b"content-type", b""), headers.get(b"content-encoding", b""))
-        return _Request(method, caller, version, single, self._new_id(caller, headers), prefers_async(_text(headers, b"prefer")))
+        boundary = _check_content(headers.get(b"content-type", b""), headers.get(b"content-encoding", b""))
+        return _Request(method, caller, version, single, self._new_id(caller, headers), prefers_async(_text(headers, b"prefer")), boundary)
 
-    async def _write(self, request: _Request, body: bytes) -> _Answer:
-        batch = batch_of(body, request.version, self._state.settings, request.new_id, single=request.single)
+    def _batch_of(self, request: _Request, body: bytes, sent: frozenset[str] = frozenset()) -> Batch:
+        return batch_of(body, request.version, self._state.settings, request.new_id, single=request.single, sent=sent)
+
+    async def _write_with_attachments(self, request: _Request, arriving: Arriving, declared: bytes | None) -> _Answer:
+        assert request.boundary is not None
+        async with uploaded(arriving, request.boundary, declared, self._state, partial(self._batch_of, request)) as upload:
+            await upload.check_signatures(request.version, self._trust, self._state.now())
+            await upload.keep(self._state.attachments, request.caller)
+            hit("ingest.after_attachments")
+            return await self._write(request, upload.batch)
+
+    async def _write(self, request: _Request, batch: Batch) -> _Answer:
         telemetry.INGEST_BATCH.add(len(batch.statements))
         written = await self._writer.write(request.caller, request.version, batch, wait=not request.at_once)
         if not written.visible and not request.at_once:
@@ -217,15 +238,14 @@ def _statement_id(query: bytes, method: str) -> str | None:
 
 
 @lru_cache(maxsize=64)
-def _check_content(content_type: bytes, encoding: bytes) -> None:
-    """Raise BadRequest unless the body is plain JSON."""
+def _check_content(content_type: bytes, encoding: bytes) -> bytes | None:
+    """Return the boundary of a multipart/mixed body, None of plain JSON. Raises BadRequest for any other."""
     media = content_type.split(b";", 1)[0].strip().lower()
-    if media == b"multipart/mixed":
-        raise BadRequest("Statements with attachments in multipart/mixed are not taken yet: send application/json, with fileUrl for attachments.")
-    if media != b"application/json":
-        raise BadRequest("Statements come as application/json.")
+    if media not in {b"application/json", b"multipart/mixed"}:
+        raise BadRequest("Statements come as application/json, or with the content of attachments as multipart/mixed.")
     if encoding.strip().lower() not in {b"identity", b""}:
         raise BadRequest("A compressed body is not taken: send it without Content-Encoding.")
+    return boundary_of(content_type) if media == b"multipart/mixed" else None
 
 
 async def _respond_and_close(receive: Receive, send: Send, status: int, answer: RawHeaders, body: bytes, limit: int) -> None:

@@ -1,9 +1,9 @@
 """From the body of a request to statements that may be written: cut, checked, each with its id and fingerprint. Pure: ids made up come from an argument."""
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import orjson
 
 from services.core.actor import identity, ifi
@@ -16,10 +16,10 @@ from services.core.keys import KeyedHash
 from services.runtime.settings import Settings
 
 MAX_FAULTS = 50
+_NONE_SENT: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True, eq=False)
-class Incoming:
+class Incoming(msgspec.Struct, eq=False):
     """One checked statement: its id (`made` at random here, so that nobody else can have it), its text for the answer, and the sender's bytes."""
 
     id: UUID
@@ -29,8 +29,7 @@ class Incoming:
     made: bool
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(msgspec.Struct, eq=False):
     """The statements of a request; `who` is the identity of the first one's actor, else its id."""
 
     statements: list[Incoming]
@@ -47,8 +46,13 @@ def keyed_ids(hashes: KeyedHash, tenant: str, credential: str, key: str) -> NewI
     return lambda index: (hashes.id("idempotency", tenant, credential, key, str(index)), False)
 
 
-def batch_of(body: bytes, version: str, settings: Settings, new_id: NewId, *, single: str | None = None) -> Batch:
-    """Return the statements of a body. With `single` (a PUT) it must be one statement, of that id or none. Raises BadRequest with a pointer."""
+def batch_of(
+    body: bytes, version: str, settings: Settings, new_id: NewId, *, single: str | None = None, sent: frozenset[str] = _NONE_SENT,
+) -> Batch:
+    """Return the statements of a body. With `single` (a PUT) it must be one statement, of that id or none. Raises BadRequest with a pointer.
+
+    `sent` are the digests (sha2, lower-case) of the content of attachments that came along: others need a fileUrl.
+    """
     slices, array = split(body, max_depth=settings.max_depth, max_statements=settings.max_statements, max_statement_bytes=settings.max_statement_bytes)
     if array and single is not None:
         raise BadRequest("A PUT takes one statement, not an array.", pointer="")
@@ -56,7 +60,7 @@ def batch_of(body: bytes, version: str, settings: Settings, new_id: NewId, *, si
     taken: set[UUID] = set()
     who = ""
     for index, raw in enumerate(slices):
-        statement = _checked(raw, version, settings.max_depth, f"/{index}" if array else "")
+        statement = _checked(raw, version, settings.max_depth, f"/{index}" if array else "", sent)
         incoming = _incoming(statement, raw, index, new_id, single)
         if incoming.id in taken:
             raise BadRequest("Another statement of this request has the same id.", pointer=f"/{index}/id")
@@ -67,15 +71,15 @@ def batch_of(body: bytes, version: str, settings: Settings, new_id: NewId, *, si
     return Batch(statements, who, array)
 
 
-def _checked(raw: bytes, version: str, max_depth: int, prefix: str) -> dict[str, Any]:
+def _checked(raw: bytes, version: str, max_depth: int, prefix: str, sent: frozenset[str]) -> dict[str, Any]:
     """Return the parsed statement. Raises BadRequest about the whole request: its pointer begins with the statement's place."""
     try:
-        return check(raw, version, max_depth=max_depth)
+        return check(raw, version, sent=sent, max_depth=max_depth)
     except BadRequest as error:
         if error.pointer is not None:
             error.pointer = prefix + error.pointer
         if isinstance(error, InvalidStatement):
-            found = [{"pointer": prefix + fault.pointer, "detail": fault.sentence} for fault in faults(orjson.loads(raw), version)[:MAX_FAULTS]]
+            found = [{"pointer": prefix + fault.pointer, "detail": fault.sentence} for fault in faults(orjson.loads(raw), version, sent=sent)[:MAX_FAULTS]]
             if prefix and found:
                 error.detail = told(found[0]["pointer"], found[0]["detail"])
             error.members = {**error.members, "faults": found or [{"pointer": error.pointer, "detail": error.detail}]}

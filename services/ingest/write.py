@@ -4,8 +4,9 @@ Look up, append, wait until visible, look again only if a fold met a losing copy
 """
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
+
+import msgspec
 
 from services.core.envelope import encode_statements
 from services.core.errors import Conflict, LogUnavailable, Unavailable
@@ -23,8 +24,7 @@ from services.runtime.state import State
 VISIBLE_S = 2.0
 
 
-@dataclass(slots=True)
-class Written:
+class Written(msgspec.Struct, eq=False):
     """What a write came to: where to wait for it, and whether it was seen to be visible just now."""
 
     marks: list[Mark]
@@ -58,26 +58,24 @@ class Writer:
             return Written([], visible=False)
         visibility = self._state.visibility
         conflicts = visibility.conflicts
-        standing = await self._look_up(caller, batch)
-        marks: list[Mark] = [found.seq for found in standing.values()]
-        new = [statement for statement in batch.statements if statement.id not in standing]
+        new, marks = batch.statements, list[Mark]()
+        if (ids := [statement.id for statement in new if not statement.made]) and (standing := await self._look_up(caller, batch, ids)):
+            new = [statement for statement in new if statement.id not in standing]
+            marks += [found.seq for found in standing.values()]
+            telemetry.INGEST_STATEMENTS.add(len(standing), "duplicate")
         hit("ingest.after_lookup")
         if new:
             marks.append(await self._append(caller, version, batch.who, new))
-        telemetry.INGEST_STATEMENTS.add(len(new), "stored")
-        telemetry.INGEST_STATEMENTS.add(len(standing), "duplicate")
+            telemetry.INGEST_STATEMENTS.add(len(new), "stored")
         visible = wait and await self._until_visible(marks)
         if visible and visibility.conflicts != conflicts:
             await self._ask_what_stands(caller, batch, marks)
         hit("ingest.before_reply")
         return Written(marks, visible=visible and bool(new))
 
-    async def _look_up(self, caller: Caller, batch: Batch) -> dict[UUID, Standing]:
-        """Return what of it is there already. Raises Conflict when something else is."""
+    async def _look_up(self, caller: Caller, batch: Batch, ids: list[UUID]) -> dict[UUID, Standing]:
+        """Return what stands for `ids`, those of its ids that somebody else may have. Raises Conflict when it is something else."""
         statements = batch.statements
-        ids = [statement.id for statement in statements if not statement.made]
-        if not ids:
-            return {}
         try:
             found = await self._find(caller, ids)
             if _different(statements, found) and any(stored_of(one.seq) > self._state.visibility.through for one in found.values()):
@@ -118,7 +116,7 @@ class Writer:
             raise
         hit("ingest.acked")
         telemetry.LOG_APPEND_DURATION.add(time.perf_counter() - started)
-        state.visibility.backlog.note(position, len(value))
+        state.visibility.backlog.note(position, len(value), len(new))
         return position
 
     async def _until_visible(self, marks: Sequence[Mark]) -> bool:

@@ -30,11 +30,9 @@ def encode_position(hashes: KeyedHash, log_id: UUID, marks: Iterable[Mark]) -> s
     """Return the token of at least one mark in this log."""
     furthest: dict[tuple[int, int], int] = {}
     for mark in marks:
-        kind, partition, place = (_RECORD, mark.partition, mark.offset) if isinstance(mark, Position) else (_SEQ, partition_of_seq(mark), mark)
-        furthest[kind, partition] = max(place, furthest.get((kind, partition), 0))
-    message = log_id.bytes[:_LOG_BYTES]
-    for (kind, partition), place in furthest.items():
-        message += _MARK.pack(kind, partition, place)
+        at, place = ((_RECORD, mark.partition), mark.offset) if isinstance(mark, Position) else ((_SEQ, partition_of_seq(mark)), mark)
+        furthest[at] = max(place, furthest.get(at, 0))
+    message = log_id.bytes[:_LOG_BYTES] + b"".join([_MARK.pack(*at, place) for at, place in furthest.items()])
     return binascii.b2a_base64(hashes.mac(_PURPOSE, message) + message, newline=False).translate(_URL_SAFE, b"=").decode()
 
 

@@ -72,7 +72,7 @@ async def application(kind: str) -> AsyncIterator[tuple[Any, dict[str, Any]]]:
         if kind == "unwritten":
             yield create_ingest(dataclasses.replace(state, log=NoLog())), {**key, "postgres": postgres.pid}  # type: ignore[arg-type]
         else:
-            visibility = await stack.enter_async_context(Visibility(dsn, Backlog(max_records=UNBOUNDED, max_bytes=UNBOUNDED)))
+            visibility = await stack.enter_async_context(Visibility(dsn, Backlog(max_records=UNBOUNDED, max_statements=UNBOUNDED, max_bytes=UNBOUNDED)))
             yield create_ingest(dataclasses.replace(state, visibility=visibility)), {**key, "postgres": postgres.pid}
 
 

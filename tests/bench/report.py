@@ -32,7 +32,7 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     """Return the whole page."""
     known, systems = results.get("goals", {}), results.get("systems", {})
     moods = sorted({each["mood"]["machine"] for each in (*known.values(), *systems.values())})
-    lines = [_HEAD, *(f"Machine: {machine}." for machine in moods), "", *_goals(known), "", _SYSTEMS, *_table(systems)]
+    lines = [_HEAD, *(f"Machine: {machine}." for machine in moods), "", *_goals(known), "", *_reads(systems.get("reads")), _SYSTEMS, *_table(systems)]
     return "\n".join(lines) + "\n"
 
 
@@ -73,6 +73,16 @@ def _notes(each: dict[str, Any]) -> str:
 def _mood(mood: dict[str, Any]) -> str:
     before, after = mood["fdatasync_us"]
     return f"{mood['at']} | {mood['load_before']} | {mood['foreign_cores']} | {before} µs, {after} µs"
+
+
+def _reads(found: dict[str, Any] | None) -> Iterable[str]:
+    if found is None:
+        return
+    yield f"## Filters of GET /xapi/statements\n\nPages of 100, in a store of {found['statements']:,} statements; query, plan and rows, without HTTP.\n"
+    yield "| filter | p50 | p99 | CPU of Postgres, each |\n|---|---|---|---|"
+    for name, each in found["filters"].items():
+        yield f"| {name} | {_ms(each['p50_ms'])} | {_ms(each['p99_ms'])} | {_ms(each['cpu_ms'])} |"
+    yield f"\nWhen; load average before; cores others used; fdatasync: {_mood(found['mood']).replace(' | ', '; ')}.\n"
 
 
 def _table(systems: dict[str, dict[str, Any]]) -> Iterable[str]:

@@ -84,6 +84,17 @@ def test_writes_are_pushed_back_when_too_many_bytes_are_unfolded() -> None:
     backlog.note(Position(1, 0), 0)
 
 
+def test_writes_are_pushed_back_when_too_many_statements_are_unfolded_whatever_the_number_of_records_and_partitions() -> None:
+    backlog = Backlog(max_statements=100)
+    backlog.note(Position(0, 1), 1, 60)
+    backlog.check_room(1)
+    backlog.note(Position(3, 1), 1, 40)
+    with pytest.raises(Overloaded):
+        backlog.check_room(1)
+    backlog.fold(3, 2)
+    backlog.check_room(1)
+
+
 def test_a_record_folded_before_its_append_was_noted_does_not_count() -> None:
     backlog = Backlog(max_bytes=10)
     backlog.fold(0, 5)
