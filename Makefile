@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
-PYTEST ?= $(BIN)/python -m pytest
+PYTEST ?= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 UP ?= --demo
 
 .DEFAULT_GOAL := help
@@ -25,6 +25,7 @@ test: $(DEV) ## install, then every test against real Postgres and real Kafka
 
 soak: $(DEV) ## the same checks at full size
 	TESTAMUR_SOAK=1 $(PYTEST)
+	TESTAMUR_SOAK=1 $(BIN)/python -m tests.bench pair system
 
 bench: $(DEV) ## measurements
 	$(BIN)/python -m tests.bench

@@ -1,6 +1,7 @@
 """Fixtures of whole systems: one shared by all tests that do not hurt it, and a maker of systems to hurt; on either log."""
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -44,5 +45,5 @@ def _kafka(request: pytest.FixtureRequest, log: str) -> str | None:
 
 
 def _settings(log: str, unique: str = "shared") -> dict[str, str]:
-    """A topic of its own, kept on the one broker there is."""
-    return {"TESTAMUR_KAFKA_TOPIC": f"testamur.log.{unique}".lower(), "TESTAMUR_KAFKA_REPLICATION": "1"} if log == "kafka" else {}
+    """A topic of its own, of this run of the tests too, kept on the one broker there is."""
+    return {"TESTAMUR_KAFKA_TOPIC": f"testamur.log.{unique}.{uuid4().hex[:8]}".lower(), "TESTAMUR_KAFKA_REPLICATION": "1"} if log == "kafka" else {}
