@@ -8,7 +8,7 @@ import sys
 import asyncpg
 import typer
 
-from services.commands import doctor, import_, key, migrate, replay, service, status, up
+from services.commands import doctor, import_, key, log, migrate, replay, service, status, up
 from services.core.errors import LrsError
 from services.data_dir import Refused
 from services.runtime.cluster import CannotStart
@@ -28,6 +28,7 @@ app.command()(status.status)
 app.command()(doctor.doctor)
 app.command()(replay.replay)
 app.command()(migrate.migrate)
+app.add_typer(log.app, name="log")
 app.command()(service.ingest)
 app.command()(service.api)
 app.command()(service.projector)

@@ -4,11 +4,13 @@ from fastapi import FastAPI
 from services.api import about, courses, docs, errors, evidence, identity, learners, operations, statements, transcripts
 from services.api.context import Api
 from services.api.middleware import Around
+from services.api.xapi import activities, agents, documents
 from services.runtime.state import State
 
 _DESCRIPTION = (
     "A learner record store: xAPI statements in, and what a learner has demonstrated out, with the statements behind it. "
-    "Every path but health and /xapi/about takes HTTP Basic authentication with an API key. HEAD works wherever GET does. Errors are problem JSON. "
+    "Every path but health and /xapi/about takes HTTP Basic authentication with an API key, "
+    "or a bearer token of an issuer that the settings trust. HEAD works wherever GET does. Errors are problem JSON. "
     "What a write answers as LRS-Position a read takes as LRS-Min-Position: it waits until that is folded, as long as `Prefer: wait=N` says (2 s, at most 10), "
     "and is a 503 if it is not. Without it a read of /v1 right after a write may not see it yet."
 )
@@ -19,8 +21,9 @@ def create_api(state: State) -> FastAPI:
     app = FastAPI(title="Testamur", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     api = Api(state)
     for router in (
-        statements.router(api), about.router(), learners.router(api), transcripts.router(api), evidence.router(api), identity.router(api), courses.router(api),
-        operations.router(api), docs.router(app),
+        statements.router(api), about.router(api), agents.router(api), activities.router(api), documents.router(api),
+        learners.router(api), transcripts.router(api), evidence.router(api), identity.router(api), courses.router(api), operations.router(api),
+        docs.router(app),
     ):
         app.include_router(router)
     errors.install(app, state)

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from services.api.context import json_answer
+from services.runtime.forwarded import public_path
 
 _STYLE = "body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}code{background:#8882;padding:.1em .3em}dd{margin:0 0 1rem 1.5rem}"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -21,10 +22,10 @@ def page(described: dict[str, Any]) -> str:
             items.append(
                 f"<dt><code>{method.upper()} {escape(path)}</code> {escape(operation.get('summary', ''))}</dt>"
                 f"<dd>{_prose(operation.get('description', ''))}<ul>{parameters}</ul></dd>")
-    title = escape(described["info"]["title"])
+    title, described_at = escape(described["info"]["title"]), escape(public_path("/docs/openapi.json"))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>'
-        f'<p>{_prose(described["info"]["description"])}</p><p>As <a href="/docs/openapi.json">OpenAPI</a>.</p><dl>{"".join(items)}</dl></html>')
+        f'<p>{_prose(described["info"]["description"])}</p><p>As <a href="{described_at}">OpenAPI</a>.</p><dl>{"".join(items)}</dl></html>')
 
 
 def _prose(text: str) -> str:
@@ -43,7 +44,7 @@ def router(app: FastAPI) -> APIRouter:
         return Response(page(app.openapi()), headers={"Content-Security-Policy": _POLICY}, media_type="text/html")
 
     async def root(_: Request) -> Response:
-        return Response(None, 307, {"Location": "/docs"})
+        return Response(None, 307, {"Location": public_path("/docs")})
 
     routes.add_api_route("/", root, methods=["GET"], include_in_schema=False)
     routes.add_api_route("/docs/openapi.json", openapi, methods=["GET"], include_in_schema=False)

@@ -21,7 +21,7 @@ class Around:
             await self._app(scope, receive, send)
             return
         method: str = scope["method"]
-        inner = {**scope, "method": "GET" if method == "HEAD" else method, "path": _SLASHES.sub("/", scope["path"])}
+        inner = {**scope, "method": "GET" if method == "HEAD" else method, "head": method == "HEAD", "path": _SLASHES.sub("/", scope["path"])}
         status, started = 500, time.perf_counter()
 
         async def sent(message: dict[str, object]) -> None:

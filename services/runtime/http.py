@@ -63,9 +63,13 @@ def answered_version(value: str | None, last: str | None = None) -> str:
         return last or DEFAULT_VERSION
 
 
-def headers_of(scope: Scope) -> dict[bytes, bytes]:
-    """Return the request's headers by lower-case name; of a repeated one the last."""
-    return dict(scope["headers"])
+def headers_of(scope: Mapping[str, Any]) -> dict[bytes, bytes]:
+    """Return the request's headers by lower-case name; of a repeated one the last, but every Authorization, so that none of several is believed."""
+    sent = scope["headers"]
+    headers = dict(sent)
+    if len(headers) != len(sent) and b"authorization" in headers:
+        headers[b"authorization"] = b", ".join(value for name, value in sent if name == b"authorization")
+    return headers
 
 
 def parse_query(query: bytes, known: Iterable[str] | None = None) -> dict[str, str]:
@@ -119,8 +123,8 @@ def problem_headers(error: LrsError) -> dict[str, str]:
     headers = {"Content-Type": PROBLEM_TYPE, "Cache-Control": "no-store"}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
-    if error.status == 401:
-        headers["WWW-Authenticate"] = 'Basic realm="Testamur", charset="UTF-8"'
+    if error.challenges:
+        headers["WWW-Authenticate"] = ", ".join(error.challenges)
     return headers
 
 

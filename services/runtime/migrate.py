@@ -11,7 +11,7 @@ from services.runtime.postgres import MIGRATION_LOCK, Connection, Statements, co
 FOLDER = Path(schemas.__file__).parent / "postgres"
 MIGRATE_TIMEOUT_S = 300.0
 VIEWS: dict[str, dict[str, str]] = {
-    "statements": {name: name for name in ("statement", "statement_agent", "void", "authority", "conflict")},
+    "statements": {name: name for name in ("statement", "statement_agent", "related_activity", "statement_via", "void", "authority", "conflict", "definition")},
     "learners": {
         "learner_void": "void",
         **{name: name for name in ("ifi", "learner", "link", "evidence", "assurance", "activity", "block", "entry", "course")},

@@ -4,15 +4,19 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from services.core.keys import KeyedHash
 from services.core.timeline import EPOCH
+from services.runtime.attachments.open_attachments import open_attachments
+from services.runtime.attachments.store import Attachments
 from services.runtime.auth import Keys
+from services.runtime.bearer import BearerTokens
 from services.runtime.failpoint import FAILPOINTS
 from services.runtime.log import Log
 from services.runtime.open_log import open_log
 from services.runtime.postgres import Pool, open_pool
+from services.runtime.random_ids import random_ids
 from services.runtime.secret import resolve_secret
 from services.runtime.settings import Settings
 from services.runtime.telemetry import watch_event_loop
@@ -47,8 +51,9 @@ class State:
     visibility: Visibility
     hashes: KeyedHash
     secret: bytes = field(repr=False)
+    attachments: Attachments
     now: Clock = clock
-    new_id: Callable[[], UUID] = uuid4
+    new_id: Callable[[], UUID] = field(default_factory=random_ids)
 
     @property
     def public_url(self) -> str:
@@ -66,7 +71,8 @@ async def open_state(settings: Settings, dsn: str, *, pool_max: int = 10) -> Asy
         log = await open_log(settings, dsn)
         try:
             async with Visibility(dsn) as visibility, watch_event_loop():
-                yield State(settings, dsn, pool, log, Keys(pool, secret), visibility, KeyedHash(secret), secret)
+                keys = Keys(pool, secret, BearerTokens(settings, pool) if settings.issuers else None)
+                yield State(settings, dsn, pool, log, keys, visibility, KeyedHash(secret), secret, open_attachments(settings))
         finally:
             await log.close()
     finally:

@@ -67,10 +67,10 @@ async def test_an_interrupted_migration_leaves_nothing_and_the_next_completes_it
 
 async def test_a_new_version_is_seen_when_the_views_are_replaced_and_not_before(database: str) -> None:
     connection = await connect(database)
-    await connection.execute("insert into statements_1.statement_agent (tenant_id, agent, seq, id) values (1, 1, 1, gen_random_uuid())")
+    await connection.execute("insert into statements_1.statement_agent (tenant_id, agent, seq, related) values (1, 1, 1, false)")
     async with connection.transaction():
         await create_version(connection, "statements", 2)
-        await connection.execute("insert into statements_2.statement_agent (tenant_id, agent, seq, id) values (1, 2, 2, gen_random_uuid())")
+        await connection.execute("insert into statements_2.statement_agent (tenant_id, agent, seq, related) values (1, 2, 2, false)")
         assert await connection.fetchval("show search_path") == "testamur"
     assert await connection.fetchval("select agent from statement_agent") == 1
 
