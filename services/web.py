@@ -1,4 +1,6 @@
-"""One port for everything: writes of /xapi/statements go to ingest, the rest to the API.
+"""One port for everything: writes of statements (/xapi/statements, and from the quarantine) go to ingest, the rest to the API.
+
+Behind a gateway, which divides them, a process has one of the two.
 
 Browser tools of other origins may call /xapi (CORS), old ones in the alternate request syntax. No answer ever allows credentials of a browser
 (cookies); a preflight needs no key.
@@ -7,9 +9,7 @@ import re
 from typing import cast
 
 from services.alternate import is_alternate, stands_for
-from services.api.app import create_api
 from services.core.errors import LrsError
-from services.ingest.app import PATH, create_ingest
 from services.runtime.http import (
     THROUGH_HEADER,
     VERSION_HEADER,
@@ -28,6 +28,8 @@ from services.runtime.http import (
 )
 from services.runtime.state import State
 
+PATH = "/xapi/statements"
+_REDRIVE = re.compile(r"/v1/quarantine/[^/]+/redrive")
 _SLASHES = re.compile(r"/{2,}")
 _METHODS = b"GET, HEAD, POST, PUT, DELETE"
 _ALLOWED = (
@@ -35,23 +37,41 @@ _ALLOWED = (
     b"X-Experience-API-Hash, X-Experience-API-Version"
 )
 _EXPOSED = (
-    b"Content-Length, ETag, Last-Modified, LRS-Consistent-Through, LRS-Outcome, LRS-Position, Preference-Applied, Retry-After, WWW-Authenticate, "
-    b"X-Experience-API-Consistent-Through, X-Experience-API-Hash, X-Experience-API-Version"
+    b"Content-Length, ETag, Last-Modified, LRS-Consistent-Through, LRS-Outcome, LRS-Position, LRS-Quarantined, Link, Preference-Applied, "
+    b"Retry-After, WWW-Authenticate, X-Experience-API-Consistent-Through, X-Experience-API-Hash, X-Experience-API-Version"
 )
 _PREFLIGHT_S = b"7200"
 
 
 def create_app(state: State) -> App:
     """Return the application of a web process on an open state."""
-    return _Web(state)
+    from services.api.app import create_api  # noqa: PLC0415 - a process for one of the two loads nothing of the other
+    from services.ingest.app import create_ingest  # noqa: PLC0415 - as above
+
+    return _Web(state, create_ingest(state), cast("App", create_api(state)))
+
+
+def create_writes(state: State) -> App:
+    """Return the application of a process for writes of statements alone."""
+    from services.ingest.app import create_ingest  # noqa: PLC0415 - as above
+
+    ingest = create_ingest(state)
+    return _Web(state, ingest, ingest)
+
+
+def create_reads(state: State) -> App:
+    """Return the application of a process for everything else."""
+    from services.api.app import create_api  # noqa: PLC0415 - as above
+
+    api = cast("App", create_api(state))
+    return _Web(state, api, api)
 
 
 class _Web:
-    """The division between ingest and API, and CORS in front of both."""
+    """The division between ingest and API, and CORS and the alternate syntax in front of both."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self._ingest, self._api = create_ingest(state), cast("App", create_api(state))
+    def __init__(self, state: State, ingest: App, api: App) -> None:
+        self._state, self._ingest, self._api = state, ingest, api
         self._origins = frozenset(origin.strip().rstrip("/").lower().encode() for origin in state.settings.cors_origins.split(",") if origin.strip())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,7 +99,8 @@ class _Web:
                 except LrsError as error:
                     await self._refuse(send, headers, error)
                     return
-        app = self._ingest if path == PATH and scope["method"] in {"POST", "PUT"} else self._api
+        taken_in = scope["method"] in {"POST", "PUT"} if path == PATH else scope["method"] == "POST" and _REDRIVE.fullmatch(path) is not None
+        app = self._ingest if taken_in else self._api
         await app(scope, receive, send)
 
     async def _refuse(self, send: Send, headers: dict[bytes, bytes], error: LrsError) -> None:

@@ -1,15 +1,12 @@
 """`testamur log copy`: the log carried from Postgres to Kafka, when one machine is outgrown."""
 import asyncio
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services.commands.options import DataDir, settings_from
+from services.commands.progress import shown
 from services.core.errors import Halted
 from services.core.timeline import MAX_PARTITIONS
 from services.data_dir import Refused
@@ -30,7 +27,7 @@ def _only() -> None:
 def copy(
     to: Annotated[str, typer.Option("--to", metavar="kafka:HOST:PORT,…[/TOPIC]", help="Brokers, and an empty topic or a new one [TESTAMUR_KAFKA_TOPIC].")],
     partitions: Annotated[int | None, typer.Option(
-        "--partitions", min=1, max=MAX_PARTITIONS, show_default=False, help="Partitions of a new topic, for good [12, or as many as the log has].")] = None,
+        "--partitions", min=1, max=MAX_PARTITIONS, show_default=False, help="Partitions of a new topic, for good [TESTAMUR_PARTITIONS, 12].")] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Carry the log from Postgres to Kafka, compare every record, and hand it over. It may begin while Testamur runs, and ends only when it is stopped.
@@ -52,27 +49,9 @@ async def _copy(settings: Settings, partitions: int | None) -> None:
     async with database(settings) as dsn:
         await migrate(dsn)
         try:
-            with _shown() as tell:
+            with shown("log") as tell:
                 done = await copy_log(settings, dsn, partitions, tell)
         except (CopyRefused, TopicError, Halted) as refusal:
             raise Refused(str(refusal)) from refusal
     typer.echo(f"{done.statements:,} statements in {done.records:,} records are in the topic {done.topic}, each compared with its original.")
     typer.echo(f"From now on start every node with TESTAMUR_KAFKA={settings.kafka} and TESTAMUR_KAFKA_TOPIC={done.topic}.")
-
-
-@contextmanager
-def _shown() -> Iterator[Callable[[str, int, int], None]]:
-    """Give what to call with each step and how far it is: a bar on a terminal, a line for each step elsewhere."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("records"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task, step = bar.add_task("log"), ""
-
-        def tell(doing: str, done: int, total: int) -> None:
-            nonlocal step
-            if doing != step and not console.is_terminal:
-                console.print(f"log: {doing} {done:,} of {total:,} records", highlight=False)
-            step = doing
-            bar.update(task, description=f"log: {doing}", completed=done, total=total)
-
-        yield tell

@@ -6,7 +6,7 @@ import typer
 from services import serve
 from services.commands.options import DataDir, Host, Port, settings_from
 from services.runtime.api_keys import ensure_bootstrap
-from services.runtime.migrate import migrate
+from services.runtime.migrate import migrate, require_current
 from services.runtime.postgres import open_pool
 from services.runtime.secret import confirm_secret, resolve_secret
 from services.runtime.settings import Settings
@@ -17,16 +17,16 @@ from services.supervisor import database, listen
 
 def ingest(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
     """Take clients' statements in: the writes of /xapi/statements."""
-    from services.ingest.app import create_ingest  # noqa: PLC0415 - each service loads its own part alone
+    from services.web import create_writes  # noqa: PLC0415 - a projector needs nothing of it
 
-    _web("ingest", settings_from(host=host, port=port, data_dir=data_dir), create_ingest)
+    _web("ingest", settings_from(host=host, port=port, data_dir=data_dir), create_writes)
 
 
 def api(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
     """Answer every other request."""
-    from services.api.app import create_api  # noqa: PLC0415 - as above
+    from services.web import create_reads  # noqa: PLC0415 - as above
 
-    _web("api", settings_from(host=host, port=port, data_dir=data_dir), create_api)
+    _web("api", settings_from(host=host, port=port, data_dir=data_dir), create_reads)
 
 
 def projector(data_dir: DataDir = None) -> None:
@@ -37,6 +37,7 @@ def projector(data_dir: DataDir = None) -> None:
     async def fold(stop: serve.Stop) -> None:
         async with database(settings) as dsn:
             await migrate(dsn)
+            await require_current(dsn)
             await confirm_secret(settings, dsn)
             await serve.projector(settings, dsn, uuid4(), stop)
 
@@ -51,6 +52,7 @@ def _web(name: str, settings: Settings, create_app: serve.CreateApp) -> None:
             bound = settings.model_copy(update={"port": listener.getsockname()[1]})
             async with database(bound) as dsn:
                 await migrate(dsn)
+                await require_current(dsn)
                 await confirm_secret(bound, dsn)
                 await _ensure_administrator(bound, dsn)
                 typer.echo(f"testamur {name} on http://{bound.host}:{bound.port}")

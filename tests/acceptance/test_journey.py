@@ -1,4 +1,4 @@
-"""The main job, end to end as its users do it, on both logs: statements in, a learner's transcript out, and why."""
+"""The main job, end to end as its users do it: statements in, a learner's transcript out, and why. On both logs, and on many nodes behind their gateway."""
 import json
 from typing import Any
 from urllib.parse import quote
@@ -6,9 +6,11 @@ from uuid import uuid4
 
 import pytest
 
+from tests.servers.fixtures import EVERYWHERE
 from tests.servers.http_client import Connection
 from tests.servers.system import System
 
+pytestmark = pytest.mark.parametrize("system", EVERYWHERE, indirect=True, scope="session")
 COURSE = "https://example.org/course/statistics"
 MAIL = {"mbox": "mailto:Zoe.Lopez@Example.ORG", "name": "Zoë López"}
 ACCOUNT = {"account": {"homePage": "https://lms.example.org", "name": "zl77"}, "objectType": "Agent"}

@@ -1,1 +1,1 @@
-"""Carrying a log from Postgres to Kafka, once (docs/adr/0013-a-log-is-carried-record-by-record.md)."""
+"""Carrying a log from Postgres to Kafka, once (docs/adr/0014-a-log-is-carried-record-by-record.md)."""

@@ -1,4 +1,5 @@
 """The side of a copy that gives: the log in Postgres, its records with their keys and in their places, and its end."""
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from services.runtime.postgres import GENESIS_LOCK, Statements
 COPY_LOCK = 0x7465_7374_0003
 """Advisory lock: held while a log is copied."""
 RUN_RECORDS, RUN_BYTES = 500, 4 << 20
+_PATIENCE_S, _PAUSE_S = 1.0, 0.1
 _BEFORE_ALL = -(2**62)
 _sql = Statements(Path(__file__).with_suffix(".sql"))
 
@@ -93,8 +95,12 @@ class Source:
         return [Original(row["key"], row["value"], sequence.place(row["offset"], row["ts"], row["value"])) for row in rows]
 
     async def check_unused(self) -> None:
-        """Raise CopyRefused while any other process of Testamur is connected to the database."""
-        if users := [row["application_name"] for row in await self.connection.fetch(_sql.users)]:
+        """Raise CopyRefused when any other process of Testamur is connected to the database; one that has just ended gets a moment to be gone."""
+        deadline = asyncio.get_running_loop().time() + _PATIENCE_S
+        while users := [row["application_name"] for row in await self.connection.fetch(_sql.users)]:
+            if asyncio.get_running_loop().time() < deadline:
+                await asyncio.sleep(_PAUSE_S)
+                continue
             raise CopyRefused(
                 f"All that is there is copied, but Testamur still uses the log ({', '.join(sorted(set(users)))}). Stop it, every node of it, and give the same "
                 "command again: it takes what has come since, compares everything, and then hands the log over.")

@@ -27,14 +27,15 @@ where datname = current_database() and pid <> pg_backend_pid() and application_n
 order by 1;
 
 -- name: close
--- Write a tick ($2) to each partition, which says as a record up to when time has passed. They are locked in order, as by whoever else locks several.
-with held as materialized (select partition from log_head order by partition for update),
+-- Write a tick ($2) to each partition, stored after everything in any of them: so a record says how far time has passed, and whatever partition a learner's
+-- next statement goes to, it comes after the ones before. They are locked in order, as by whoever else locks several.
+with held as materialized (select partition, last_stored from log_head order by partition for update),
 head as (
     update log_head set
         next_offset = next_offset + 1,
-        last_stored = greatest((extract(epoch from clock_timestamp()) * 1000000)::bigint - 1577836800000000, last_stored + 1)
+        last_stored = greatest((extract(epoch from clock_timestamp()) * 1000000)::bigint - 1577836800000000, (select max(last_stored) + 1 from held))
     from held where log_head.partition = held.partition
-    returning log_head.partition, next_offset - 1 as "offset", last_stored
+    returning log_head.partition, next_offset - 1 as "offset", log_head.last_stored
 )
 insert into log_record (partition, "offset", ts, append_id, key, value)
 select partition, "offset", last_stored, $1::uuid, 'tick', $2 from head;

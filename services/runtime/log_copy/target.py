@@ -4,7 +4,7 @@ from collections.abc import Sequence as Records
 from uuid import UUID
 
 from services.core import envelope
-from services.core.errors import LogUnavailable
+from services.core.errors import LogUnavailable, TooLarge
 from services.core.sequence import Placed, Sequence
 from services.core.timeline import MAX_PARTITIONS
 from services.runtime.kafka_client import KafkaClient
@@ -43,7 +43,11 @@ class Target:
 
     async def append(self, offset: int, records: Records[NewRecord]) -> None:
         """Append records of one partition, whose first must get this offset. Raises CopyRefused when it did not, and what `Log.append` does."""
-        positions = await self.log.append(records)
+        try:
+            positions = await self.log.append(records)
+        except TooLarge as error:
+            largest = max(len(record.value) for record in records)
+            raise CopyRefused(f"A record of {largest} bytes is more than the topic {self.topic} takes: raise its max.message.bytes above that.") from error
         if [position.offset for position in positions] != list(range(offset, offset + len(records))):
             raise CopyRefused(f"Somebody else writes to partition {records[0].partition} of the topic {self.topic}: delete the topic and copy into a new one.")
 
