@@ -48,6 +48,8 @@ def create(  # noqa: PLR0913, PLR0917 - one argument for each option
     rate: Annotated[float | None, typer.Option(
         "--rate", help="How many requests a second it may make, of all processes together; more are answered with 429. Without it: any number.",
         show_default=False)] = None,
+    quarantine: Annotated[bool, typer.Option(
+        "--quarantine", help="Set invalid statements that it sends aside instead of refusing their whole request.")] = False,
     as_json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -57,7 +59,8 @@ def create(  # noqa: PLR0913, PLR0917 - one argument for each option
     url = settings.public_url or (there.address if there else public_url(settings))
     agent, secret = _agent(authority), resolve_secret(settings)
     _show(_with_pool(settings, lambda pool: api_keys.create_key(
-        pool, secret, name=name, tenant=tenant, scopes=scope or [], authority=agent, public_url=url, expires=expires, rate=rate)), as_json)
+        pool, secret, name=name, tenant=tenant, scopes=scope or [], authority=agent, public_url=url, expires=expires, rate=rate,
+        quarantine=quarantine)), as_json)
 
 
 @app.command("list")
@@ -71,7 +74,8 @@ def list_(as_json: Json = False, data_dir: DataDir = None) -> None:
     table = Table(key, "name", "tenant", "scopes", "rate", "made", "used", "expires", "revoked", box=None)
     for row in rows:
         table.add_row(
-            row["key"], row["name"], row["tenant"], " ".join(row["scopes"]), "" if row["rate"] is None else f"{row['rate']:g}/s",
+            row["key"], row["name"] + (" (quarantine)" if row["quarantine"] else ""), row["tenant"], " ".join(row["scopes"]),
+            "" if row["rate"] is None else f"{row['rate']:g}/s",
             *(_minute(moment) for moment in (row["created_at"], row["last_used_at"], row["expires_at"], row["revoked_at"])))
     Console().print(table)
 
@@ -90,6 +94,18 @@ def rotate(
     if made is None:
         raise Refused(f"No key {key} is in force.")
     _show(made, as_json)
+
+
+@app.command()
+def quarantine(
+    key: _Key,
+    off: Annotated[bool, typer.Option("--off", help="Refuse the whole request again, as a key does by default.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Set invalid statements that a key sends aside instead of refusing their whole request, on every node within 5 s."""
+    if not _with_pool(settings_from(data_dir=data_dir), lambda pool: api_keys.set_quarantine(pool, key, on=not off)):
+        raise Refused(f"No key {key} is in force.")
+    typer.echo(f"One invalid statement refuses a whole request of {key}." if off else f"Invalid statements that {key} sends are set aside: GET /v1/quarantine.")
 
 
 @app.command()

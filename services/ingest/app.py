@@ -16,7 +16,10 @@ from services.core.errors import BadRequest, Conflict, LrsError, NotFound, Unaut
 from services.core.multipart import boundary_of
 from services.ingest.multipart import Arriving, trust_store, uploaded
 from services.ingest.operations import PATHS, operators_answer
-from services.ingest.statements import Batch, NewId, batch_of, keyed_ids
+from services.ingest.quarantine import names, told
+from services.ingest.quarantine_redrive import PATH as REDRIVE
+from services.ingest.quarantine_redrive import Redrive, is_redrive
+from services.ingest.statements import AsideId, Batch, NewId, batch_of, keyed_ids
 from services.ingest.write import VISIBLE_S, LostRace, Writer
 from services.runtime import telemetry
 from services.runtime.auth import Caller
@@ -32,6 +35,7 @@ from services.runtime.http import (
     headers_of,
     parse_query,
     prefers_async,
+    prefers_strict,
     problem,
     problem_headers,
     raw_headers,
@@ -75,6 +79,8 @@ class _Request(msgspec.Struct, eq=False):
     at_once: bool
     boundary: bytes | None
     """Of a body in multipart/mixed."""
+    aside_id: AsideId | None
+    """None: one invalid statement refuses the request."""
 
 
 _Answer = tuple[int, RawHeaders, bytes]
@@ -91,6 +97,7 @@ class _Ingest:
     def __init__(self, state: State, visible_s: float, body_s: float) -> None:
         self._state, self._body_s = state, body_s
         self._writer = Writer(state, visible_s=visible_s)
+        self._redrive = Redrive(state, self._writer)
         self._trust = trust_store(state.settings)
         self._random_id: NewId = lambda _: (state.new_id(), True)
 
@@ -104,20 +111,24 @@ class _Ingest:
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         headers = headers_of(scope)
-        unread = True
+        unread, route = True, PATH
         arriving: Arriving | None = None
         try:
             if scope["path"] in PATHS and scope["method"] == "GET":
                 await respond(send, *await operators_answer(self._state, scope))
                 return
-            request = await self._admit(scope, headers)
-            if request.boundary is not None:
+            route = REDRIVE if scope["path"] != PATH and is_redrive(scope["path"], scope["method"]) else PATH
+            request = await (self._admit(scope, headers) if route is PATH else self._redrive.admit(scope, headers))
+            if isinstance(request, _Request) and request.boundary is not None:
                 arriving = Arriving(receive, self._body_s)
                 status, answer, content = await self._write_with_attachments(request, arriving, headers.get(b"content-length"))
             else:
                 body = await read_body(receive, headers.get(b"content-length"), limit=self._state.settings.max_body_bytes, deadline_s=self._body_s)
                 unread = False
-                status, answer, content = await self._write(request, self._batch_of(request, body))
+                if isinstance(request, _Request):
+                    status, answer, content = await self._write(request, self._batch_of(request, body))
+                else:
+                    status, answer, content = await self._redrive.answer(request, body)
         except Disconnected:
             return
         except LrsError as error:
@@ -130,7 +141,7 @@ class _Ingest:
             await _respond_and_close(receive, send, status, answer, content, settings.max_body_bytes if arriving is None else settings.max_multipart_bytes)
         else:
             await respond(send, status, answer, content)
-        telemetry.observe_http(PATH, scope["method"] if scope["method"] in _METHODS else "other", status, time.perf_counter() - started)
+        telemetry.observe_http(route, scope["method"] if scope["method"] in _METHODS else "other", status, time.perf_counter() - started)
 
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> _Request:
         """Return what the head of a request says. Raises LrsError for one that is refused whatever its body is."""
@@ -145,10 +156,13 @@ class _Ingest:
         caller.require("statements/write")
         single = _statement_id(scope["query_string"], method)
         boundary = _check_content(headers.get(b"content-type", b""), headers.get(b"content-encoding", b""))
-        return _Request(method, caller, version, single, self._new_id(caller, headers), prefers_async(_text(headers, b"prefer")), boundary)
+        prefer = _text(headers, b"prefer")
+        aside_id = names(state, caller, version) if caller.quarantine and not prefers_strict(prefer) else None
+        return _Request(method, caller, version, single, self._new_id(caller, headers), prefers_async(prefer), boundary, aside_id)
 
     def _batch_of(self, request: _Request, body: bytes, sent: frozenset[str] = frozenset()) -> Batch:
-        return batch_of(body, request.version, self._state.settings, request.new_id, single=request.single, sent=sent)
+        return batch_of(
+            body, request.version, self._state.settings, request.new_id, single=request.single, sent=sent, aside_id=request.aside_id)
 
     async def _write_with_attachments(self, request: _Request, arriving: Arriving, declared: bytes | None) -> _Answer:
         assert request.boundary is not None
@@ -164,7 +178,9 @@ class _Ingest:
         if not written.visible and not request.at_once:
             with contextlib.suppress(LrsError):
                 await self._state.visibility.fresh()
-        answer = self._headers(request.version, "stored")
+        answer = self._headers(request.version, "stored" if batch.statements or not batch.aside else "rejected")
+        if batch.aside:
+            answer += told(len(batch.aside))
         if written.marks:
             answer.append((b"lrs-position", encode_position(self._state.hashes, self._state.log.log_id, written.marks).encode()))
         if request.at_once:
@@ -172,7 +188,7 @@ class _Ingest:
         if request.method == "PUT":
             return 204, answer, b""
         answer.append((b"content-type", b"application/json"))
-        return 200, answer, orjson.dumps([statement.text for statement in batch.statements])
+        return 200, answer, orjson.dumps(batch.texts())
 
     async def _refuse(self, headers: dict[bytes, bytes], error: LrsError) -> _Answer:
         """Return the answer of an error. Those about the content of a request tell how far the store is by now."""
@@ -186,7 +202,7 @@ class _Ingest:
         version = answered_version(_text(headers, b"x-experience-api-version"), state.keys.spoken_version(headers.get(b"authorization")))
         answer = self._headers(version, error.outcome)
         if isinstance(error, LostRace):
-            answer.append((b"lrs-position", encode_position(state.hashes, state.log.log_id, error.marks).encode()))
+            answer += [(b"lrs-position", encode_position(state.hashes, state.log.log_id, error.marks).encode()), *told(error.aside)]
         if isinstance(error, WrongMethod):
             answer.append((b"allow", b"PUT, POST"))
         return error.status, answer + raw_headers(problem_headers(error)), problem(error)

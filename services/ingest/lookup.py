@@ -7,7 +7,8 @@ from pathlib import Path
 from uuid import UUID
 
 from services.core.errors import Unavailable
-from services.runtime.postgres import Pool, Statements, transient
+from services.runtime.postgres import Statements, transient
+from services.runtime.tenant_rows import TenantRows
 
 DEADLINE_S = 2.0
 _MAX_IDS = 5000
@@ -32,8 +33,8 @@ class _Question:
 class Lookup:
     """The look-ups of one process."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, rows: TenantRows) -> None:
+        self._rows = rows
         self._waiting: deque[_Question] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -68,10 +69,10 @@ class Lookup:
         return taken
 
     async def _answer(self, questions: list[_Question]) -> None:
-        ids = [id_ for question in questions for id_ in question.ids]
+        tenant_id, ids = questions[0].tenant_id, [id_ for question in questions for id_ in question.ids]
         try:
             async with asyncio.timeout(DEADLINE_S):
-                rows = await self._pool.fetch(_sql["statements_by_id"], questions[0].tenant_id, ids)
+                rows = await self._rows.of(tenant_id).fetch(_sql["statements_by_id"], tenant_id, ids)
         except BaseException as error:
             refusal: BaseException = error
             if isinstance(error, OSError) or transient(error):

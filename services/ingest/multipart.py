@@ -98,12 +98,12 @@ class Upload:
 
     async def check_signatures(self, version: str, trust: Store | None, now: int) -> None:
         """Hold every signature that came along against its statement. Raises BadRequest with a pointer."""
-        for index, incoming in enumerate(self.batch.statements):
+        for incoming in self.batch.statements:
             statement = orjson.loads(incoming.raw)
             for attachment in signatures(statement):
                 part = self.parts.get(attachment["sha2"].lower())
                 if part is not None:
-                    place = f"{f'/{index}' if self.batch.array else ''}/attachments/{statement['attachments'].index(attachment)}"
+                    place = f"{self.batch.place(incoming)}/attachments/{statement['attachments'].index(attachment)}"
                     check = partial(verify, statement=statement, id_=incoming.id, version=version, trust=trust, now=moment(now))
                     await asyncio.to_thread(_check_signature, part, check, place)
 
@@ -183,7 +183,7 @@ class _Reading:
         if self.batch is None or self.json is None:
             raise BadRequest("The body has no parts: the first must be the statements.")
         if len(self.parts) < len(self.asked):
-            self.batch_of(bytes(self.json), frozenset(self.parts))  # which says whose content is missing, unless that is somewhere else
+            self.batch = self.batch_of(bytes(self.json), frozenset(self.parts))  # which says whose content is missing, unless that is somewhere else
         return Upload(self.batch, self.parts)
 
     def discard(self) -> None:

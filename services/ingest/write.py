@@ -13,6 +13,7 @@ from services.core.errors import Conflict, LogUnavailable, Unavailable
 from services.core.keys import partition_of
 from services.core.timeline import rfc3339, stored_of
 from services.ingest.lookup import Lookup, Standing
+from services.ingest.quarantine import Quarantine
 from services.ingest.statements import Batch, Incoming
 from services.runtime import telemetry
 from services.runtime.auth import Caller
@@ -34,10 +35,13 @@ class Written(msgspec.Struct, eq=False):
 class LostRace(Conflict):
     """Another statement was stored first under the id of at least one of these statements."""
 
-    def __init__(self, marks: list[Mark], *, pointer: str, stands: list[str], conflicts: list[str]) -> None:
-        """`stands` are the ids of the request that hold what it said, `conflicts` the others; `marks` say where to wait for what was appended."""
+    def __init__(self, marks: list[Mark], *, pointer: str, stands: list[str], conflicts: list[str], aside: int) -> None:
+        """`stands` are the ids of the request that hold what it said, `conflicts` the others; `marks` say where to wait for what was appended.
+
+        `aside` statements of the request are in quarantine.
+        """
         super().__init__(pointer=pointer, stands=stands, conflicts=conflicts)
-        self.marks = marks
+        self.marks, self.aside = marks, aside
         self.outcome = "partial" if stands else "rejected"
 
 
@@ -47,14 +51,16 @@ class Writer:
     def __init__(self, state: State, *, visible_s: float = VISIBLE_S) -> None:
         """`visible_s` bounds the wait for visibility."""
         self._state, self._visible_s = state, visible_s
-        self._lookup = Lookup(state.pool)
+        self._lookup = Lookup(state.rows)
+        self._quarantine = Quarantine(state)
 
     async def write(self, caller: Caller, version: str, batch: Batch, *, wait: bool) -> Written:
-        """Write what is not there yet and return once visible (without `wait`: once durable).
+        """Write what is not there yet and return once visible (without `wait`: once durable). What the batch sets aside is in quarantine before that.
 
         Raises Conflict (nothing written), LostRace, Overloaded, Unavailable, TooLarge or LogUnavailable.
         """
         if not batch.statements:
+            await self._quarantine.keep(caller, version, batch)
             return Written([], visible=False)
         visibility = self._state.visibility
         conflicts = visibility.conflicts
@@ -64,6 +70,8 @@ class Writer:
             marks += [found.seq for found in standing.values()]
             telemetry.INGEST_STATEMENTS.add(len(standing), "duplicate")
         hit("ingest.after_lookup")
+        if batch.aside:
+            await self._quarantine.keep(caller, version, batch)
         if new:
             marks.append(await self._append(caller, version, batch.who, new))
             telemetry.INGEST_STATEMENTS.add(len(new), "stored")
@@ -139,6 +147,7 @@ class Writer:
         raise LostRace(
             marks, pointer=_pointer(batch, lost[0]),
             stands=[statement.text for statement in batch.statements if statement.id not in losers], conflicts=[statement.text for statement in lost],
+            aside=len(batch.aside),
         )
 
 
@@ -147,4 +156,4 @@ def _different(statements: Sequence[Incoming], found: dict[UUID, Standing]) -> l
 
 
 def _pointer(batch: Batch, which: Incoming) -> str:
-    return f"/{batch.statements.index(which)}/id" if batch.array else "/id"
+    return f"{batch.place(which)}/id"

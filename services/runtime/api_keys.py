@@ -44,6 +44,7 @@ class KeyListed(TypedDict):
     scopes: list[str]
     authority: dict[str, Any]
     rate: float | None
+    quarantine: bool
     created_at: datetime
     expires_at: datetime | None
     former_until: datetime | None
@@ -54,10 +55,12 @@ class KeyListed(TypedDict):
 async def create_key(  # noqa: PLR0913 - what a key is made of
     pool: Pool, server_secret: bytes, *, name: str, tenant: str = DEFAULT_TENANT, scopes: Sequence[str] = (),
     authority: dict[str, Any] | None = None, public_url: str, expires: timedelta | None = None, rate: float | None = None,
+    quarantine: bool = False,
 ) -> NewKey:
     """Make a key, and its tenant with the first. Without `scopes` it gets the default ones of xAPI. Raises BadRequest.
 
-    `expires` is how long it works, by the database's clock, `rate` how many requests it may make a second; None is without end.
+    `expires` is how long it works, by the database's clock, `rate` how many requests it may make a second; None is without end. With `quarantine` an invalid
+    statement that it sends is set aside and costs the others of its request nothing.
     """
     _check_names(name, tenant)
     if expires is not None and expires <= timedelta(0):
@@ -72,7 +75,7 @@ async def create_key(  # noqa: PLR0913 - what a key is made of
     async with pool.acquire() as connection, connection.transaction():
         tenant_id = await connection.fetchval(_sql["ensure_tenant"], tenant)
         await connection.execute(_sql["insert_key"], tenant_id, key, name, hash_secret(server_secret, secret), granted, orjson.dumps(vouching).decode(),
-                                 expires, rate)
+                                 expires, rate, quarantine)
     return NewKey(key=key, secret=secret, tenant=tenant, scopes=granted)
 
 
@@ -95,10 +98,15 @@ async def list_keys(pool: Pool) -> list[KeyListed]:
     rows = await pool.fetch(_sql["list_keys"])
     return [
         KeyListed(key=row["id"], name=row["name"], tenant=row["tenant"], scopes=row["scopes"], authority=orjson.loads(row["authority"]),
-                  rate=row["rate"], created_at=row["created_at"], expires_at=row["expires_at"], former_until=row["former_until"],
+                  rate=row["rate"], quarantine=row["quarantine"], created_at=row["created_at"], expires_at=row["expires_at"], former_until=row["former_until"],
                   last_used_at=row["last_used_at"], revoked_at=row["revoked_at"])
         for row in rows
     ]
+
+
+async def set_quarantine(pool: Pool, key: str, *, on: bool) -> bool:
+    """Say whether invalid statements that a key sends are set aside, on every node within 5 s; return whether the key is in force."""
+    return await pool.fetchval(_sql["set_quarantine"], key, on) is not None
 
 
 async def revoke_key(pool: Pool, key: str) -> bool:

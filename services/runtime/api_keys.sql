@@ -4,7 +4,12 @@ insert into tenant (name) values ($1) on conflict (name) do update set name = ex
 
 -- name: insert_key
 -- A new key; fails when its id is taken.
-insert into api_key (tenant_id, id, name, secret_hash, scopes, authority, expires_at, rate) values ($1, $2, $3, $4, $5, $6::jsonb, now() + $7::interval, $8)
+insert into api_key (tenant_id, id, name, secret_hash, scopes, authority, expires_at, rate, quarantine)
+values ($1, $2, $3, $4, $5, $6::jsonb, now() + $7::interval, $8, $9)
+
+-- name: set_quarantine
+-- Whether invalid statements of a key are set aside; gives the key if it is in force.
+update api_key set quarantine = $2 where id = $1 and revoked_at is null and (expires_at is null or expires_at > now()) returning id
 
 -- name: rotate_key
 -- Another secret; the one until now becomes the former one, for as long as is said.
@@ -39,7 +44,7 @@ select exists (select 1 from api_key)
 -- name: list_keys
 -- All keys, without anything secret.
 select
-    api_key.id, api_key.name, tenant.name as tenant, api_key.scopes, api_key.authority::text as authority, api_key.rate, api_key.created_at,
+    api_key.id, api_key.name, tenant.name as tenant, api_key.scopes, api_key.authority::text as authority, api_key.rate, api_key.quarantine, api_key.created_at,
     api_key.expires_at, case when api_key.former_until > now() then api_key.former_until end as former_until, api_key.last_used_at, api_key.revoked_at
 from api_key
 join tenant on tenant.id = api_key.tenant_id

@@ -51,6 +51,8 @@ class Caller:
     rate: float | None = None
     """How many requests a second the key may make; None is any number."""
     bearer: bool = False
+    quarantine: bool = False
+    """Whether an invalid statement of a request is set aside instead of refusing the request (services/ingest/quarantine.py)."""
 
     def may(self, scope: str) -> bool:
         """Return whether the key's scopes allow what `scope` does."""
@@ -244,7 +246,9 @@ class Keys:
 
 def _row(found: asyncpg.Record, at: float) -> _Row:
     """Return a key as read at a monotonic instant; how long it is good was reckoned by the database's clock."""
-    caller = Caller(found["tenant"], found["tenant_id"], found["id"], orjson.loads(found["authority"]), frozenset(found["scopes"]), found["rate"])
+    caller = Caller(
+        found["tenant"], found["tenant_id"], found["id"], orjson.loads(found["authority"]), frozenset(found["scopes"]), found["rate"],
+        quarantine=found["quarantine"])
     ends = math.inf if found["left_s"] is None else at + found["left_s"]
     former_ends = -math.inf if found["former_left_s"] is None else at + found["former_left_s"]
     return _Row(caller, found["secret_hash"], ends, found["former_hash"], former_ends)

@@ -1,0 +1,200 @@
+"""What was set aside is sent on, corrected: stored as its sender would have stored it, with the content of its attachments, and once."""
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from services.core.vocabulary import SIGNATURE
+from services.runtime.failpoint import FAILPOINTS
+from tests.integration.api_service import STATEMENTS, Service, api_service
+from tests.integration.setting_aside import PATH, Sides, bad, sides_of
+from tests.servers.in_process import statement
+from tests.servers.multipart import MULTIPART, attachment, multipart, part
+from tests.servers.postgres import PostgresServer
+from tests.servers.signing import Signer
+
+SAMPLES = Path(os.environ.get("TESTAMUR_TEST_SAMPLES", Path(__file__).parents[2].parent / "shared" / "samples")) / "invalid.ndjson"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    async with api_service(postgres, tmp_path_factory.mktemp("quarantine")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def sides(service: Service) -> Sides:
+    return await sides_of(service)
+
+
+# ---- sent on
+
+async def test_a_corrected_statement_is_stored_as_its_sender_would_have_stored_it(sides: Sides) -> None:
+    wrong = bad()
+    await sides.post(wrong)
+    [found] = await sides.listed()
+    refused = await sides.redrive(found["id"])
+    assert (refused.status_code, refused.json()["pointer"], refused.headers["LRS-Outcome"]) == (400, "/verb/id", "rejected")
+
+    corrected = wrong | {"verb": {"id": "http://adlnet.gov/expapi/verbs/completed"}}
+    answers = [await sides.redrive(found["id"], corrected) for _ in range(2)]
+    assert [(answer.status_code, answer.json(), answer.headers["LRS-Outcome"]) for answer in answers] == [
+        (200, {"id": found["id"], "statement": wrong["id"]}, "stored")] * 2
+    assert all("LRS-Position" in answer.headers for answer in answers)
+    stored = await sides.stored(wrong["id"])
+    assert (stored["authority"]["account"]["name"], stored["version"]) == ("transformer", "1.0.0")
+    assert await sides.listed() == []
+    [done] = await sides.listed(redriven="true")
+    assert (done["id"], done["faults"]) == (found["id"], found["faults"])
+    assert done["redriven"]
+    assert done["redriven_by"].startswith("lrs_")
+
+    assert (await sides.redrive(found["id"], corrected | {"result": {"success": True}})).status_code == 409
+    assert (await sides.post(wrong)).headers["LRS-Quarantined"] == "1"
+    assert await sides.listed() == [], "what was sent on is known when it comes again"
+
+
+async def test_a_statement_that_had_no_id_is_stored_under_the_one_its_sender_was_told(sides: Sides) -> None:
+    wrong = {key: value for key, value in bad().items() if key != "id"}
+    [told] = (await sides.post([wrong])).json()
+    [found] = await sides.listed()
+    corrected = wrong | {"verb": {"id": "http://adlnet.gov/expapi/verbs/completed"}}
+    assert (await sides.redrive(found["id"], corrected | {"id": str(uuid4())})).json()["pointer"] == "/id"
+    assert (await sides.redrive(found["id"], [corrected])).status_code == 400
+    assert (await sides.redrive(found["id"], corrected)).json()["statement"] == told
+    assert (await sides.stored(told))["id"] == told
+
+
+async def test_who_sends_a_statement_on_lends_it_no_trust_that_he_has_not(service: Service) -> None:
+    sides = await sides_of(service, "statements/write", "lrs:void", "lrs:assure")
+    target, reference = statement(), {"objectType": "StatementRef", "id": ""}
+    await sides.tenant.post(target)
+    wrong = statement(verb={"id": "http://adlnet.gov/expapi/verbs/voided"}, object=reference)
+    await sides.post([wrong])
+    [found] = await sides.listed()
+    manager = await sides.tenant.with_scopes("lrs:manage")
+    corrected = wrong | {"object": reference | {"id": target["id"]}}
+    assert (await manager.post(f"{PATH}/{found['id']}/redrive", json=corrected)).status_code == 200
+    assert await sides.stored(wrong["id"]) is not None
+    assert await sides.stored(target["id"]) is not None, "lrs:void is not the manager's to lend"
+
+
+async def test_one_is_removed_for_good_and_pages_give_each_once(sides: Sides) -> None:
+    sent = [bad() for _ in range(5)]
+    await sides.post(sent)
+    first = (await sides.operator.get(PATH, params={"limit": 2})).json()
+    second = (await sides.operator.get(first["next"])).json()
+    third = (await sides.operator.get(second["next"])).json()
+    ids = [each["statement"] for page in (first, second, third) for each in page["quarantine"]]
+    assert sorted(ids) == sorted(each["id"] for each in sent)
+    assert third["next"] is None
+
+    gone = first["quarantine"][0]["id"]
+    for status in (204, 404):
+        assert (await sides.operator.delete(f"{PATH}/{gone}")).status_code == status
+    for path in (f"{PATH}/{gone}", f"{PATH}/{uuid4()}", f"{PATH}/x"):
+        assert (await sides.operator.get(path)).status_code == 404
+        assert (await sides.operator.post(f"{path}/redrive")).status_code == 404
+    assert len(await sides.listed()) == 4
+
+
+async def test_no_tenant_reaches_what_another_has_in_quarantine(sides: Sides, service: Service) -> None:
+    stranger = (await service.tenant()).client
+    await sides.post([bad()])
+    [found] = await sides.listed()
+    assert (await stranger.get(PATH)).json()["quarantine"] == []
+    for answer in (
+        await stranger.get(f"{PATH}/{found['id']}"), await stranger.delete(f"{PATH}/{found['id']}"),
+        await stranger.post(f"{PATH}/{found['id']}/redrive", json=statement(id=found["statement"])),
+    ):
+        assert answer.status_code == 404
+    assert await sides.listed() == [found]
+
+
+@pytest.mark.parametrize(("body", "headers"), [
+    (b"{", {}), (b"x", {"Content-Type": "text/plain"}), (b"\xff", {}), (b"[]", {}), (b"{}", {"Content-Encoding": "gzip"}), (b" ", {}),
+])
+async def test_what_is_no_corrected_statement_is_refused(sides: Sides, body: bytes, headers: dict[str, str]) -> None:
+    await sides.post([bad()])
+    [found] = await sides.listed()
+    answer = await sides.operator.post(f"{PATH}/{found['id']}/redrive", content=body, headers={"Content-Type": "application/json", **headers})
+    assert (answer.status_code, answer.headers["LRS-Outcome"]) == (400, "rejected")
+    assert await sides.listed() == [found]
+
+
+async def test_a_redrive_that_dies_before_it_is_noted_is_repeated_without_a_second_statement(sides: Sides) -> None:
+    wrong = bad()
+    await sides.post([wrong])
+    [found] = await sides.listed()
+    corrected = wrong | {"verb": {"id": "http://adlnet.gov/expapi/verbs/completed"}}
+    FAILPOINTS.arm("ingest.before_reply=error")
+    try:
+        assert (await sides.redrive(found["id"], corrected)).headers["LRS-Outcome"] == "unknown"
+    finally:
+        FAILPOINTS.arm(None)
+    assert await sides.listed() == [found]
+    assert (await sides.redrive(found["id"], corrected)).status_code == 200
+    assert await sides.tenant.ids() == [wrong["id"]]
+    assert await sides.listed() == []
+
+
+@pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not here")
+async def test_every_invalid_sample_of_the_field_is_set_aside_with_the_faults_that_strictness_names(sides: Sides) -> None:
+    samples = [json.loads(line)["statement"] for line in SAMPLES.read_text(encoding="utf-8").splitlines()]
+    told = {}
+    for sample in samples:
+        strict, answer = await sides.post(sample, Prefer="handling=strict"), await sides.post(sample)
+        assert (strict.status_code, answer.status_code, answer.headers["LRS-Quarantined"]) == (400, 200, "1"), sample
+        told[json.dumps(sample), answer.json()[0]] = strict.json()["faults"]
+    listed = await sides.listed(limit=500)
+    assert len(told) == len(listed) > 100
+    assert sorted(map(str, told.values())) == sorted(str(each["faults"]) for each in listed)
+
+
+# ---- attachments
+
+async def test_a_batch_with_attachments_keeps_the_content_of_what_it_sets_aside(sides: Sides) -> None:
+    essay, photo = b"an essay", b"a photo"
+    good, wrong = statement(attachments=[attachment(essay)]), bad(attachments=[attachment(photo)])
+    answer = await sides.tool.post(STATEMENTS, content=multipart([wrong, good], part(essay), part(photo)), headers=MULTIPART)
+    assert (answer.status_code, answer.json(), answer.headers["LRS-Quarantined"]) == (200, [wrong["id"], good["id"]], "1")
+    assert await sides.stored(good["id"]) is not None
+
+    [found] = await sides.listed()
+    again = await sides.redrive(found["id"], wrong | {"verb": good["verb"]})
+    assert again.status_code == 200, again.text
+    given = await sides.operator.get(STATEMENTS, params={"statementId": wrong["id"], "attachments": "true"})
+    assert photo in given.content
+
+
+async def test_a_statement_whose_content_is_missing_is_set_aside_alone(sides: Sides) -> None:
+    essay = b"an essay"
+    good, wrong = statement(attachments=[attachment(essay)]), statement(attachments=[attachment(b"not sent")])
+    answer = await sides.tool.post(STATEMENTS, content=multipart([wrong, good], part(essay)), headers=MULTIPART)
+    assert (answer.status_code, answer.headers["LRS-Quarantined"]) == (200, "1")
+    [found] = await sides.listed()
+    assert (found["statement"], found["faults"][0]["pointer"]) == (wrong["id"], "/attachments/0")
+    elsewhere = wrong | {"attachments": [attachment(b"not sent") | {"fileUrl": "https://files.example.org/essay.txt"}]}
+    assert (await sides.redrive(found["id"])).json()["pointer"] == "/attachments/0"
+    assert (await sides.redrive(found["id"], elsewhere)).status_code == 200
+
+
+async def test_a_signature_that_does_not_hold_refuses_the_request_and_a_signed_statement_is_not_sent_on(sides: Sides) -> None:
+    plain = statement()
+    signature = Signer("signer").jws(plain)
+    signed = plain | {"attachments": [attachment(signature, usageType=SIGNATURE, contentType="application/octet-stream")]}
+    forged = signed | {"actor": {"mbox": "mailto:eve@example.org"}}
+    answer = await sides.tool.post(STATEMENTS, content=multipart([bad(), forged], part(signature)), headers=MULTIPART)
+    assert (answer.status_code, answer.json()["pointer"]) == (400, "/1/attachments/0")
+    assert await sides.listed() == []
+
+    answer = await sides.tool.post(STATEMENTS, content=multipart([signed | {"verb": {"id": "no IRI"}}], part(signature)), headers=MULTIPART)
+    assert answer.headers["LRS-Quarantined"] == "1"
+    [found] = await sides.listed()
+    refused = await sides.redrive(found["id"], signed)
+    assert (refused.status_code, refused.json()["pointer"]) == (400, "/attachments")
+    assert await sides.stored(plain["id"]) is None
