@@ -24,5 +24,6 @@ def router(api: Api) -> APIRouter:
     routes = APIRouter(tags=["xAPI"])
     routes.add_api_route(
         "/xapi/about", About(api).get, methods=["GET"], summary="About this LRS", operation_id="getAbout", response_class=Response,
-        responses={200: {"description": "The versions spoken here.", "content": {"application/json": {"schema": {"type": "object"}}}}})
+        responses={200: {"description": "The versions spoken here.", "content": {"application/json": {"schema": {
+            "type": "object", "required": ["version"], "properties": {"version": {"type": "array", "items": {"type": "string"}}}}}}}})
     return routes

@@ -17,6 +17,7 @@ from services.runtime.auth import Caller
 from services.runtime.log import Position
 from services.runtime.position import decode_position, encode_position
 from services.runtime.state import State
+from services.runtime.tenant_rows import RowsOf
 
 MIN_POSITION = "lrs-min-position"
 LEARNERS_THROUGH = "LRS-Consistent-Through"
@@ -28,10 +29,13 @@ class Api:
     def __init__(self, state: State) -> None:
         """`state` is shared with ingest where both run in one process."""
         self.state = state
-        self.pool: asyncpg.Pool[Any] = state.pool
         self.cursors = Cursors(state.hashes)
         self.learners_through = 0
         """The greatest `LRS-Consistent-Through` given so far."""
+
+    def rows(self, tenant_id: int) -> RowsOf:
+        """Return the rows of the tenant who asks: nothing else of the store can be reached from a route."""
+        return self.state.rows.of(tenant_id)
 
     async def caller(self, request: Request, *scopes: str) -> Caller:
         """Return who calls. Raises Unauthenticated, or Forbidden when none of `scopes` is granted."""
@@ -77,13 +81,13 @@ IN_ORDER = _PLANNED + "".join(
     f", set_config('enable_{way}', 'off', true)" for way in ("hashjoin", "mergejoin", "sort", "bitmapscan", "seqscan"))
 
 
-async def fetch_planned(pool: "asyncpg.Pool[Any]", text: str, args: Sequence[object], *, in_order: bool = False) -> list[asyncpg.Record]:
+async def fetch_planned(rows: RowsOf, text: str, args: Sequence[object], *, in_order: bool = False) -> list[asyncpg.Record]:
     """Return the rows of a query that is planned for these very arguments: for queries whose best plan depends on how common a value is.
 
     `in_order` leaves the planner the choice of the index that leads, and no other: for pages whose every index gives their order, where it may think that
     few rows match and gather them all.
     """
-    async with pool.acquire() as connection, connection.transaction():
+    async with rows.acquire() as connection, connection.transaction():
         await connection.execute(IN_ORDER if in_order else _PLANNED)
         return await connection.fetch(text, *args)
 

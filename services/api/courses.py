@@ -53,7 +53,7 @@ class CourseDescriptions:
         floor = self._api.learners_through
         sql = _SQL.compose("courses")
         after = UUID(str(place[0])) if place else learners.NOBODY
-        rows = await self._api.pool.fetch(sql.text, *sql.args({"tenant": caller.tenant_id, "after": after, "limit": limit + 1}))
+        rows = await self._api.rows(caller.tenant_id).fetch(sql.text, *sql.args({"tenant": caller.tenant_id, "after": after, "limit": limit + 1}))
         through = self._api.check_folded(floor, rows[0]["through"])
         found = sorted((row for row in rows if row["activity"] is not None), key=lambda row: row["activity"])
         following = self._api.cursors.url("after", caller, PATH, params, (str(found[limit - 1]["activity"]),)) if len(found) > limit else None

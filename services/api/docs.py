@@ -1,11 +1,13 @@
 """/docs: the description of the API as OpenAPI, and a plain page made of it. Nothing is fetched from anywhere else."""
 import re
+from functools import cache
 from html import escape
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from services.api.context import json_answer
+from services.api.description import whole
 from services.runtime.forwarded import public_path
 
 _STYLE = "body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}code{background:#8882;padding:.1em .3em}dd{margin:0 0 1rem 1.5rem}"
@@ -37,11 +39,15 @@ def router(app: FastAPI) -> APIRouter:
     """Return the routes that describe `app`."""
     routes = APIRouter()
 
+    @cache
+    def described() -> dict[str, Any]:
+        return whole(app.openapi())
+
     async def openapi(_: Request) -> Response:
-        return json_answer(app.openapi())
+        return json_answer(described())
 
     async def html(_: Request) -> Response:
-        return Response(page(app.openapi()), headers={"Content-Security-Policy": _POLICY}, media_type="text/html")
+        return Response(page(described()), headers={"Content-Security-Policy": _POLICY}, media_type="text/html")
 
     async def root(_: Request) -> Response:
         return Response(None, 307, {"Location": public_path("/docs")})

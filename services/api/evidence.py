@@ -44,7 +44,7 @@ class EvidenceReads:
         who = await learner_at(self._api, caller, key, moment)
         sql = _SQL.compose(
             "evidence", assured=moment.assured, of_activity=("of_activity",) if activity else (), after_row=("after_row",) if cursor else ())
-        rows = await self._api.pool.fetch(sql.text, *sql.args({
+        rows = await self._api.rows(caller.tenant_id).fetch(sql.text, *sql.args({
             "tenant": caller.tenant_id, "keys": who.keys, "known": moment.greatest_known, "as_of": moment.greatest_at,
             "activity": key128(activity) if activity else None, "limit": limit + 1,
             "at": cursor and int(cursor[0]), "seq": cursor and int(cursor[1]),

@@ -70,7 +70,8 @@ class Links:
 
     async def _find(self, caller: Caller, link_id: UUID) -> asyncpg.Record | None:
         sql = learners.SQL.compose("link")
-        return await self._api.pool.fetchrow(sql.text, *sql.args({"tenant": caller.tenant_id, "id": link_id}))
+        row: asyncpg.Record | None = await self._api.rows(caller.tenant_id).fetchrow(sql.text, *sql.args({"tenant": caller.tenant_id, "id": link_id}))
+        return row
 
 
 def _agent(agent: dict[str, Any], number: int) -> str:

@@ -53,7 +53,7 @@ async def find(api: Api, caller: Caller, key: UUID) -> Found:
     """Return the learner that has the member `key`. Raises NotFound."""
     floor = api.learners_through
     sql = SQL.compose("learner")
-    row = await api.pool.fetchrow(sql.text, *sql.args({"tenant": caller.tenant_id, "key": key}))
+    row = await api.rows(caller.tenant_id).fetchrow(sql.text, *sql.args({"tenant": caller.tenant_id, "key": key}))
     through = api.check_folded(floor, row and row["through"])
     if row is None or not row["listed"]:
         raise NotFound("No learner has this id.")
@@ -80,7 +80,8 @@ class LearnerReads:
         sql = SQL.compose("page", who=(who,), grams=grams)
         after = UUID(str(place[0])) if place else NOBODY
         args = sql.args({**values, "tenant": caller.tenant_id, "after": after, "limit": limit + 1})
-        rows = await (fetch_planned(self._api.pool, sql.text, args) if who == "searched" else self._api.pool.fetch(sql.text, *args))
+        store = self._api.rows(caller.tenant_id)
+        rows = await (fetch_planned(store, sql.text, args) if who == "searched" else store.fetch(sql.text, *args))
         through = self._api.check_folded(floor, rows[0]["through"])
         found = sorted((row for row in rows if row["learner"] is not None), key=lambda row: row["learner"])
         shown = found[:limit]
@@ -108,7 +109,7 @@ class LearnerReads:
         await self._api.until_folded(request)
         found = await find(self._api, caller, key)
         sql = SQL.compose("links")
-        links = await self._api.pool.fetch(sql.text, *sql.args({"tenant": caller.tenant_id, "keys": found.keys}))
+        links = await self._api.rows(caller.tenant_id).fetch(sql.text, *sql.args({"tenant": caller.tenant_id, "keys": found.keys}))
         return json_answer({
             "id": str(found.id), "agents": [orjson.Fragment(agent) for agent in found.agents], "name": found.name,
             "links": [link_members(link) for link in links], "incomplete": found.incomplete,

@@ -48,7 +48,7 @@ select i.learner from ifi i where i.tenant_id = :tenant and i.key = :key and i.l
 -- name: searched
 -- Learners of whom one IFI, with its name, holds every word. `distinct` keeps what follows from being done for more than a page of them: as a semi-join
 -- this is ten times faster for words that all have and ten times slower for words that many have.
-select distinct i.learner from ifi i where i.tenant_id = :tenant and i.learner > :after and i.folded like all (:patterns) {grams}
+select distinct i.learner from ifi_search i where i.tenant_id = :tenant and i.learner > :after and i.folded like all (:patterns) {grams}
 
 -- name: grams
 -- The trigrams of words of three letters and more find them by index.

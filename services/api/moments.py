@@ -76,7 +76,7 @@ async def learner_at(api: Api, caller: Caller, key: UUID, moment: Moment) -> The
     if moment.known_at is None:
         return Then(found.id, found.keys, found.incomplete, found.through)
     sql = learners.SQL.compose("members_then")
-    row = await api.pool.fetchrow(sql.text, *sql.args({"tenant": caller.tenant_id, "key": key, "known": moment.greatest_known}))
+    row = await api.rows(caller.tenant_id).fetchrow(sql.text, *sql.args({"tenant": caller.tenant_id, "key": key, "known": moment.greatest_known}))
     if row is None or not row["keys"]:
         raise NotFound("No learner has this id.")
     return Then(row["keys"][0], row["keys"], row["incomplete"], found.through)

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from services.api.context import Api, json_answer
-from services.api.status import cursors_of, dead_letters_of, ends_of, lag_of, unready
+from services.api.status import cursors_of, dead_letters_of, ends_of, lag_of, quarantined_of, unready
 from services.core.errors import LrsError, Unavailable
 from services.core.timeline import EPOCH, micros
 
@@ -41,7 +41,7 @@ class Operations:
         async with asyncio.timeout(_READY_S):
             if not self._ends:
                 self._ends = await ends_of(self._api.state.log)
-            reasons = unready(self._ends, await cursors_of(self._api.pool))
+            reasons = unready(self._ends, await cursors_of(self._api.state.pool))
         if reasons:
             raise NotReady("; ".join(reasons) + ".", reasons=reasons)
         return json_answer({"status": "ready"})
@@ -63,12 +63,13 @@ class Operations:
 
     async def _measure(self, store: CollectorRegistry) -> None:
         """Add what only the database and the log know."""
-        ends, cursors = await ends_of(self._api.state.log), await cursors_of(self._api.pool)
+        ends, cursors = await ends_of(self._api.state.log), await cursors_of(self._api.state.pool)
         lag = Gauge("testamur_projection_lag_records", "Records not folded yet.", ["projection", "partition"], registry=store)
         halted = Gauge("testamur_projection_stands_still", "1 while a partition is halted.", ["projection", "partition"], registry=store)
         end = Gauge("testamur_log_end_offset", "The offset of the next record.", ["partition"], registry=store)
         age = Gauge("testamur_consistent_through_age_seconds", "How long ago Consistent-Through was.", registry=store)
         aside = Gauge("testamur_dead_letters_current", "Statements set aside.", registry=store)
+        quarantined = Gauge("testamur_quarantined_current", "Invalid statements that wait in quarantine.", registry=store)
         for partition, offset in ends.items():
             end.labels(partition).set(offset)
         for row in cursors:
@@ -76,7 +77,8 @@ class Operations:
                 lag.labels(row["name"], row["partition"]).set(lag_of({row["partition"]: ends.get(row["partition"], 0)}, [row])[row["partition"]])
                 halted.labels(row["name"], row["partition"]).set(1 if row["halted"] else 0)
                 age.set(max(0.0, (self._api.state.now() - (row["through"] or micros(EPOCH))) / 1e6))
-        aside.set(await dead_letters_of(self._api.pool))
+        aside.set(await dead_letters_of(self._api.state.pool))
+        quarantined.set(await quarantined_of(self._api.state.pool))
 
 
 def router(api: Api) -> APIRouter:

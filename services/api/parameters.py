@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from services.core import actor, syntax
 from services.core.errors import BadRequest
+from services.core.json_slices import load
 
 MAX_LIMIT = 500
 
@@ -84,13 +83,15 @@ def limit(params: Mapping[str, str], default: int) -> int:
 def agent(params: Mapping[str, str], name: str = "agent") -> str | None:
     """Return the canonical IFI of the agent or identified group that a parameter holds as JSON."""
     value = params.get(name)
-    if value is None:
-        return None
+    return None if value is None else ifi_of(json_value(name, value), f"`{name}`")
+
+
+def json_value(name: str, text: str) -> Any:
+    """Return what a parameter says as JSON, read as strictly as a body."""
     try:
-        parsed = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"`{name}` is not JSON.") from error
-    return ifi_of(parsed, f"`{name}`")
+        return load(text.encode())
+    except BadRequest as error:
+        raise BadRequest(f"`{name}` cannot be read. {error.detail}") from error
 
 
 def ifi_of(value: Any, what: str, pointer: str | None = None) -> str:

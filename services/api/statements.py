@@ -51,7 +51,7 @@ class StatementReads:
     async def _one(self, request: Request, caller: Caller, wanted: ById, version: str) -> Response:
         floor = self._api.state.visibility.through
         sql, args = statement_query.by_id_sql(wanted, caller.tenant_id)
-        row = await self._api.pool.fetchrow(sql, *args)
+        row = await self._api.rows(caller.tenant_id).fetchrow(sql, *args)
         through = check_through(self._api.state, floor, row and row["now"])
         only = _restriction(caller)
         if row is None or row["seq"] is None or (row["voided"] is not None) != wanted.voided or only not in (None, row["authority"]):
@@ -69,7 +69,8 @@ class StatementReads:
         floor = self._api.state.visibility.through if first_through is None else first_through
         sql, args = statement_query.page_sql(listing, caller.tenant_id, authority=only, through=first_through, after=after)
         planned = listing.combines or only is not None
-        rows = await (fetch_planned(self._api.pool, sql, args, in_order=True) if planned else self._api.pool.fetch(sql, *args))
+        store = self._api.rows(caller.tenant_id)
+        rows = await (fetch_planned(store, sql, args, in_order=True) if planned else store.fetch(sql, *args))
         now = check_through(self._api.state, floor, rows[0]["now"])
         through = now if first_through is None else first_through
         found = sorted((row for row in rows if row["seq"] is not None), key=_seq, reverse=not listing.ascending)
@@ -93,7 +94,7 @@ class StatementReads:
         missing = [key for key in keys if key not in known]
         if missing:
             sql, args = statement_query.authorities_sql(tenant_id, missing)
-            for row in await self._api.pool.fetch(sql, *args):
+            for row in await self._api.rows(tenant_id).fetch(sql, *args):
                 known[row["key"]] = row["agent"]
                 if stored_of(row["seq"]) <= through:
                     self._authorities[tenant_id, row["key"]] = row["agent"]

@@ -35,6 +35,7 @@ async def status(pool: Pool, log: Log) -> dict[str, Any]:
         ],
         "dead_letters": await pool.fetchval(_sql.dead_letters),
         "conflicts": counts["conflicts"],
+        "quarantined": await quarantined_of(pool),
     }
 
 
@@ -51,6 +52,12 @@ async def cursors_of(pool: Pool) -> Sequence[asyncpg.Record]:
 async def dead_letters_of(pool: Pool) -> int:
     """Return how many statements are set aside."""
     count: int = await pool.fetchval(_sql.dead_letters)
+    return count
+
+
+async def quarantined_of(pool: Pool) -> int:
+    """Return how many invalid statements wait in quarantine."""
+    count: int = await pool.fetchval(_sql.quarantined)
     return count
 
 

@@ -24,3 +24,7 @@ select
 -- name: dead_letters
 -- Statements set aside by the active versions.
 select count(*) from dead_letter d join projection p on p.name = d.name and p.version = d.version and p.state = 'active'
+
+-- name: quarantined
+-- Invalid statements that wait to be corrected.
+select count(*) from quarantined where redriven is null

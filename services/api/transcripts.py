@@ -72,7 +72,7 @@ class TranscriptReads:
         floor = self._api.learners_through
         sql = SQL.compose("transcript", after=("after",) if after else (), of_activity=_of_activity(params), courses=("courses",) if "type" in params else ())
         first, last = after or (0, key)
-        rows = await self._api.pool.fetch(sql.text, *sql.args({
+        rows = await self._api.rows(caller.tenant_id).fetch(sql.text, *sql.args({
             "tenant": caller.tenant_id, "key": key, "first": first, "last": last, "activity": _activity_key(params), "types": _TYPES, "limit": limit,
         }))
         through = self._api.check_folded(floor, rows[0]["through"])
@@ -89,17 +89,17 @@ class TranscriptReads:
             "tenant": caller.tenant_id, "keys": who.keys, "known": moment.greatest_known, "as_of": moment.greatest_at, "activity": _activity_key(params),
         }
         sql = SQL.compose("rows_then", assured=moment.assured, of_activity=_of_activity(params))
-        lines = transcript.transcript(await self._api.pool.fetch(sql.text, *sql.args(values)))
+        lines = transcript.transcript(await self._api.rows(caller.tenant_id).fetch(sql.text, *sql.args(values)))
         if "type" in params:
-            described = await self._described(values, list(lines))
+            described = await self._described(caller, values, list(lines))
             lines = {activity: line for activity, line in lines.items() if described[activity]["type"] in COURSE_TYPES or described[activity]["course"]}
         places = sorted((line.first, activity) for activity, line in lines.items() if after is None or (line.first, activity) > after)[:limit]
-        described = await self._described(values, [activity for _, activity in places])
+        described = await self._described(caller, values, [activity for _, activity in places])
         return who.id, who.incomplete, who.through, [(place, _entry(lines[place[1]], described[place[1]])) for place in places]
 
-    async def _described(self, values: Mapping[str, object], activities: Sequence[UUID]) -> dict[UUID, asyncpg.Record]:
+    async def _described(self, caller: Caller, values: Mapping[str, object], activities: Sequence[UUID]) -> dict[UUID, asyncpg.Record]:
         sql = SQL.compose("described_then")
-        return {row["key"]: row for row in await self._api.pool.fetch(sql.text, *sql.args({**values, "activities": activities}))}
+        return {row["key"]: row for row in await self._api.rows(caller.tenant_id).fetch(sql.text, *sql.args({**values, "activities": activities}))}
 
 
 def _activity_key(params: Mapping[str, str]) -> UUID | None:

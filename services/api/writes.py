@@ -9,14 +9,16 @@ from schemas.envelope import Kind
 from services.api import faults
 from services.api.context import Api
 from services.core import envelope
-from services.core.errors import BadRequest
-from services.core.json_slices import load
+from services.core.errors import BadRequest, TooLarge
+from services.core.json_slices import load, most_values
 from services.core.keys import partition_of
 from services.core.timeline import rfc3339
 from services.runtime import http
 from services.runtime.auth import Caller
 from services.runtime.log import NewRecord, Position
 
+MAX_VALUES = 50_000
+"""How many values a body may hold."""
 _BODY_S = 30.0
 
 
@@ -28,6 +30,8 @@ async def read_json(api: Api, request: Request, model: type[BaseModel]) -> dict[
     settings = api.state.settings
     declared = request.headers.get("content-length")
     body = await http.read_body(_receive(request), None if declared is None else declared.encode(), limit=settings.max_body_bytes, deadline_s=_BODY_S)
+    if most_values(body) > MAX_VALUES:
+        raise TooLarge(f"The body holds more than {MAX_VALUES} values; send it in parts.")
     parsed = load(body, max_depth=settings.max_depth)
     if not isinstance(parsed, dict):
         raise BadRequest("The body is a JSON object.", pointer="")

@@ -74,6 +74,7 @@ def session(search_path: str, application_name: str, command_timeout_s: float, i
 async def open_pool(  # noqa: PLR0913 - one argument for each thing that differs between pools
     dsn: str, *, min: int = 1, max: int = 4, search_path: str = "testamur", application_name: str = "testamur",  # noqa: A002 - asyncpg's words without its `_size`
     command_timeout_s: float = 10.0, idle_in_transaction_s: float = 15.0, server_settings: dict[str, str] | None = None, reset: bool = True,
+    connection_class: "type[asyncpg.Connection[asyncpg.Record]]" = asyncpg.Connection,
 ) -> Pool:
     """Return an open pool. `reset=False` saves a round trip at each release, for users that never change the session.
 
@@ -82,7 +83,7 @@ async def open_pool(  # noqa: PLR0913 - one argument for each thing that differs
     return await asyncpg.create_pool(
         dsn, min_size=min, max_size=max, command_timeout=command_timeout_s, timeout=CONNECT_TIMEOUT_S, max_inactive_connection_lifetime=300,
         server_settings=session(search_path, application_name, command_timeout_s, idle_in_transaction_s) | (server_settings or {}),
-        reset=None if reset else _keep,
+        reset=None if reset else _keep, connection_class=connection_class,
     )
 
 

@@ -45,7 +45,7 @@ class ActivityReads:
         await self._api.until_visible(request)
         floor = self._api.state.visibility.through
         sql = SQL.compose("activity")
-        rows = await self._api.pool.fetch(
+        rows = await self._api.rows(caller.tenant_id).fetch(
             sql.text, *sql.args({"tenant": caller.tenant_id, "activities": [key128(iri)], "most_bytes": _MOST_BYTES_EACH}))
         check_through(self._api.state, floor, rows[0]["now"])
         found = {"objectType": b'"Activity"', "id": orjson.dumps(iri)}
@@ -64,7 +64,7 @@ async def definitions_of(api: Api, tenant_id: int, iris: Collection[str]) -> dic
     found: dict[str, list[bytes]] = {}
     size, keys = 0, iter(by_key)
     while (chunk := list(islice(keys, _AT_ONCE))) and size < _MOST_BYTES:
-        for activity, text in await api.pool.fetch(sql.text, *sql.args({"tenant": tenant_id, "activities": chunk, "most_bytes": _MOST_BYTES_EACH})):
+        for activity, text in await api.rows(tenant_id).fetch(sql.text, *sql.args({"tenant": tenant_id, "activities": chunk, "most_bytes": _MOST_BYTES_EACH})):
             found.setdefault(by_key[activity], []).append(text)
             size += len(text)
     return found

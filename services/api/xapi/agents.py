@@ -51,7 +51,7 @@ class AgentReads:
             return []
         floor = self._api.learners_through
         sql = _sql.compose("person")
-        rows = await self._api.pool.fetch(
+        rows = await self._api.rows(caller.tenant_id).fetch(
             sql.text, *sql.args({"tenant": caller.tenant_id, "key": self._api.state.hashes.ifi(caller.tenant, identity)}))
         self._api.check_folded(floor, rows[0]["through"])
         return [{**orjson.loads(row["agent"]), "name": row["name"]} for row in rows if row["agent"] is not None]
@@ -61,10 +61,7 @@ def _asked(value: str | None) -> tuple[dict[str, Any], str]:
     """Return the agent of a request and its canonical IFI. Raises BadRequest."""
     if value is None:
         raise BadRequest("`agent` is missing.")
-    try:
-        agent = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest("`agent` is not JSON.") from error
+    agent = parameters.json_value("agent", value)
     ifi = parameters.ifi_of(agent, "`agent`")
     if agent.get("objectType") == "Group":
         raise BadRequest("`agent` is a Group; only an Agent can be a Person.")

@@ -12,7 +12,6 @@ from services.api import parameters
 from services.api.parameters import INSTANT, IRI, JSON_TEXT, UUID_TEXT, Parameter
 from services.core import actor
 from services.core.errors import BadRequest
-from services.core.json_slices import load
 from services.core.keys import KeyedHash, key128
 
 MAX_ID_BYTES = 1024
@@ -106,10 +105,7 @@ def id_of(resource: Resource, params: Mapping[str, str]) -> str | None:
 
 def _agent(text: str) -> str:
     """Return the canonical IFI of the parameter `agent`: one strict JSON object, an Agent. A Group's identifier can stand in one."""
-    try:
-        found = load(text.encode())
-    except BadRequest as error:
-        raise BadRequest(f"`agent` cannot be read. {error.detail}") from error
+    found = parameters.json_value(_AGENT.name, text)
     if isinstance(found, dict) and found.get("objectType") == "Group":
         raise BadRequest("`agent` is an Agent and no Group here; the identifier of a Group can stand in an Agent.")
     return parameters.ifi_of(found, "`agent`")

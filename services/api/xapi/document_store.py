@@ -9,7 +9,8 @@ from services.api.xapi.document_places import Context, Place
 from services.core import document
 from services.core.document import Document
 from services.core.errors import TooLarge, Unavailable
-from services.runtime.postgres import Connection, Pool, Statements
+from services.runtime.postgres import Connection, Statements
+from services.runtime.tenant_rows import TenantRows
 
 MAX_DOCUMENTS = 50_000
 """In one context (an activity, an agent, or both): a list of ids has no pages."""
@@ -43,21 +44,21 @@ class Written:
 class DocumentStore:
     """The documents of all tenants."""
 
-    def __init__(self, pool: Pool) -> None:
-        """Of the connections of `pool` writes take a few at most: those that wait for one document must not keep readers waiting."""
-        self._pool = pool
+    def __init__(self, rows: TenantRows) -> None:
+        """Of the connections behind `rows` writes take a few at most: those that wait for one document must not keep readers waiting."""
+        self._rows = rows
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def read(self, place: Place) -> Stored | None:
         """Return a document. Raises what `transient` calls passing, TimeoutError too."""
         async with asyncio.timeout(_READ_S):
-            row = await self._pool.fetchrow(_sql.read, *place.key())
+            row = await self._rows.of(place.context.tenant_id).fetchrow(_sql.read, *place.key())
         return None if row is None else Stored(Document(row["content"], row["content_type"]), row["etag"], row["updated"])
 
     async def ids(self, context: Context, since: int | None) -> tuple[list[str], int | None]:
         """Return the ids of a context's documents changed after an instant, each once and sorted, and when the last of them was changed."""
         async with asyncio.timeout(_READ_S):
-            row = await self._pool.fetchrow(_sql.ids, *context.key(), context.registration, since)
+            row = await self._rows.of(context.tenant_id).fetchrow(_sql.ids, *context.key(), context.registration, since)
         assert row is not None  # it is an aggregate
         return sorted(row["ids"]), row["updated"]
 
@@ -66,7 +67,7 @@ class DocumentStore:
 
         Raises what `decide` raises, TooLarge for one document too many, and what `transient` calls passing: then it may have happened.
         """
-        async with self._transaction() as connection:
+        async with self._transaction(place.context) as connection:
             for _ in range(_TRIES):
                 row = await connection.fetchrow(_sql.lock, *place.key(), whole)
                 if row is None:
@@ -88,12 +89,12 @@ class DocumentStore:
 
     async def remove_all(self, context: Context) -> None:
         """Remove all documents of a context."""
-        async with self._transaction() as connection:
+        async with self._transaction(context) as connection:
             await connection.execute(_sql.remove_all, *context.key(), context.registration)
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Connection]:
-        async with asyncio.timeout(_CHANGE_S), self._turns, self._pool.acquire() as connection, connection.transaction():
+    async def _transaction(self, context: Context) -> AsyncIterator[Connection]:
+        async with asyncio.timeout(_CHANGE_S), self._turns, self._rows.of(context.tenant_id).acquire() as connection, connection.transaction():
             yield connection
 
     async def _make(self, connection: Connection, place: Place, new: Document) -> Written | None:

@@ -160,7 +160,7 @@ def _written(left: Written | None, version: str) -> Response:
 
 def router(api: Api) -> APIRouter:
     """Return the routes of this file."""
-    routes, store = APIRouter(tags=["xAPI"]), DocumentStore(api.pool)
+    routes, store = APIRouter(tags=["xAPI"]), DocumentStore(api.state.rows)
     for resource in RESOURCES:
         documents, name = Documents(api, store, resource), resource.kind.title().replace(" ", "")
         for method, answer, summary in (
