@@ -12,7 +12,7 @@ from services.commands.options import DataDir, settings_from
 from services.core.errors import Halted
 from services.core.sequence import Sequence
 from services.runtime.log import Log
-from services.runtime.migrate import migrate
+from services.runtime.migrate import migrate, require_current
 from services.runtime.open_log import open_log
 from services.runtime.postgres import Statements, open_pool
 from services.runtime.settings import Settings
@@ -36,6 +36,7 @@ async def _examine(settings: Settings) -> bool:
     sound = True
     async with database(settings) as dsn:
         await migrate(dsn)
+        await require_current(dsn)
         async with await open_pool(dsn, max=2, command_timeout_s=QUERY_S) as pool:
             log = await open_log(settings, dsn)
             try:
@@ -50,6 +51,9 @@ async def _examine(settings: Settings) -> bool:
 async def _findings(pool: "asyncpg.Pool[Any]", log: Log) -> AsyncIterator[Finding]:
     durable = await pool.fetchval(_sql.durable)
     yield durable, "Postgres writes through to the disk" if durable else "Postgres runs with fsync or full_page_writes off: a power failure may damage it"
+    separated = await pool.fetchval(_sql.separated)
+    yield separated, "Postgres keeps tenants apart too" if separated else (
+        "Postgres does not keep tenants apart, only Testamur does: `testamur migrate` says what its user may not do")
     cursors = await pool.fetch(_sql.cursors)
     for partition in range(log.partitions):
         yield await _sampled(log, partition)

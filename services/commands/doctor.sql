@@ -15,6 +15,10 @@ where p.state = 'active' order by d.name, d.partition, d."offset", d.idx limit 1
 -- Whether a commit survives a power failure.
 select current_setting('fsync') = 'on' and current_setting('full_page_writes') = 'on';
 
+-- name: separated
+-- Whether row-level security is in force.
+select testamur.separated();
+
 -- name: disagreements
 -- Statements stored up to the instant that both projections have passed, of which the two say different things: the copy that stands, or whether it is voided.
 with passed as (

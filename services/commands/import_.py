@@ -1,13 +1,15 @@
 """`testamur import`: files into the system of the data directory, running or not, or into a server elsewhere."""
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import typer
 from pydantic import SecretStr
 
+from services.commands import progress
 from services.commands.options import DataDir, settings_from
 from services.core.keys import KeyedHash
 from services.data_dir import hold, wait_until_announced
@@ -22,6 +24,7 @@ from services.runtime.state import public_url
 from services.supervisor import database, running_system
 
 OWN_KEY = "import"
+COURSES_AT_ONCE = 500
 
 
 def import_(
@@ -59,12 +62,27 @@ async def _import_statements(server: Server, file: Path, data_dir: Path, destina
 
 
 async def _import_courses(server: Server, file: Path) -> int:
-    answer = await server.request("PUT", "/v1/courses", content=file.read_bytes())
-    if answer.is_success:
-        typer.echo(f"{file}: courses stored")
-        return 0
-    typer.echo(f"{file}: {refusal_of(answer)}")
-    return 1
+    for body in _in_parts(file.read_bytes()):
+        answer = await server.request("PUT", "/v1/courses", content=body)
+        if not answer.is_success:
+            typer.echo(f"{file}: {refusal_of(answer)}")
+            return 1
+    typer.echo(f"{file}: courses stored")
+    return 0
+
+
+def _in_parts(body: bytes) -> Iterator[bytes]:
+    """Yield bodies that the server takes, for a file may describe more courses than one request; what cannot be read is the server's to refuse."""
+    try:
+        courses = orjson.loads(body)["courses"]
+        several = [courses[first:first + COURSES_AT_ONCE] for first in range(0, len(courses), COURSES_AT_ONCE)]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        several = []
+    if len(several) < 2:
+        yield body
+        return
+    for part in several:
+        yield orjson.dumps({"courses": part})
 
 
 @asynccontextmanager
@@ -85,7 +103,7 @@ async def _own_system(settings: Settings) -> AsyncIterator[str]:
     """Run the system on a free port, under the address it always has."""
     hidden = settings.model_copy(update={"host": "127.0.0.1", "port": 0, "public_url": public_url(settings)})
     with hold(settings.data_dir) as left_behind:
-        async with running_system(hidden, left_behind=left_behind) as system:
+        async with running_system(hidden, progress.shown, left_behind=left_behind) as system:
             await system.ready(lambda reason: typer.echo(f"Not ready yet: {reason}", err=True))
             yield system.address
 

@@ -1,21 +1,21 @@
 """`testamur replay NAME`: a projection folded anew from the log, compared, and put in use."""
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 from uuid import uuid4
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services.commands.options import DataDir, settings_from
+from services.commands.progress import shown
 from services.data_dir import Refused, running
+from services.projector.building import ReplayRefused
 from services.projector.main import run_projector
-from services.projector.replay import ReplayRefused, ReplayReport
+from services.projector.replay import ReplayReport
 from services.projector.replay import replay as rebuild
 from services.runtime.log import Log
-from services.runtime.migrate import VIEWS, migrate
+from services.runtime.migrate import VIEWS, migrate, require_current
 from services.runtime.open_log import open_log
 from services.runtime.secret import confirm_secret
 from services.runtime.settings import Settings
@@ -42,11 +42,12 @@ def replay(
 async def _replay(settings: Settings, name: str, *, accept_changes: bool) -> ReplayReport:
     async with database(settings) as dsn:
         await migrate(dsn)
+        await require_current(dsn)
         await confirm_secret(settings, dsn)
         log = await open_log(settings, dsn)
         try:
             async with _live_workers(settings, dsn, log):
-                with _shown(name) as progress:
+                with shown(name) as progress:
                     return await rebuild(settings, dsn, log, name, progress, accept_changes=accept_changes)
         finally:
             await log.close()
@@ -67,24 +68,6 @@ async def _live_workers(settings: Settings, dsn: str, log: Log) -> AsyncIterator
     finally:
         stop.set()
         await work
-
-
-@contextmanager
-def _shown(name: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Give what to call with each step and how far it is: a bar on a terminal, a line for each step elsewhere."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("records"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task, step = bar.add_task(name), ""
-
-        def tell(doing: str, done: int, total: int) -> None:
-            nonlocal step
-            if doing != step and not console.is_terminal:
-                console.print(f"{name}: {doing}, {total:,} records", highlight=False)
-            step = doing
-            bar.update(task, description=f"{name}: {doing}", completed=done, total=total)
-
-        yield tell
 
 
 def _as_text(report: ReplayReport) -> str:

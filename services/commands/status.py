@@ -38,6 +38,7 @@ def _as_text(answer: dict[str, Any]) -> str:
         f"consistent through  {answer['consistent_through']}",
         f"dead letters        {answer['dead_letters']:,}",
         f"conflicts           {answer['conflicts']:,}",
+        f"in quarantine       {answer['quarantined']:,}",
     ]
     lines += [f"projection          {each['name']} {each['version']}: {each['lag']:,} records behind" for each in answer["projections"]]
     for each in answer["partitions"]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from services.commands.options import DataDir, Host, Port, settings_from
+from services.commands.progress import shown
 from services.core.keys import KeyedHash
 from services.data_dir import Refused, announce, hold
 from services.demo.load import load_demo
@@ -42,7 +43,7 @@ async def _up(settings: Settings, *, demo: bool, left_behind: bool) -> None:
         if key is not None:
             made.append(key)
 
-    async with running_system(settings, ensure_keys, left_behind=left_behind) as system:
+    async with running_system(settings, shown, ensure_keys, left_behind=left_behind) as system:
         await system.ready(lambda reason: typer.echo(f"Not ready yet: {reason}", err=True))
         announce(settings.data_dir, system.address)
         _greet(system, made)

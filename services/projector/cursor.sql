@@ -1,11 +1,11 @@
 -- Leases and cursors. Only the database's clock is ever compared; the last condition of each write is the fence.
 
 -- name: acquire
--- Take at most $4 free cursors of the projections $3 in state $5.
+-- Take at most $4 free cursors of the projections $3 in state $5, of versions that this code made ($6).
 with free as (
     select c.name, c.version, c.partition
     from projection_cursor c join projection p on p.name = c.name and p.version = c.version
-    where p.state = $5 and c.name = any($3::text[]) and c.lease_until < clock_timestamp() and c.halted is null
+    where p.state = $5 and c.name = any($3::text[]) and p.fingerprint = any($6::text[]) and c.lease_until < clock_timestamp() and c.halted is null
     order by c.partition, c.name
     limit $4
     for update of c skip locked
@@ -109,8 +109,10 @@ where name = $1 and version = $2 and partition = any($3::smallint[])
 select pg_notify('testamur_folded', '');
 
 -- name: report_alive
--- Say that a projector process lives.
-insert into projector_worker (owner, seen) values ($1, clock_timestamp()) on conflict (owner) do update set seen = excluded.seen;
+-- Say that a projector process lives, if there is anything that its code may fold ($2).
+insert into projector_worker (owner, seen)
+select $1, clock_timestamp() where exists (select from projection where state = 'active' and fingerprint = any($2::text[]))
+on conflict (owner) do update set seen = excluded.seen;
 
 -- name: forget_worker
 delete from projector_worker where owner = $1 or seen < clock_timestamp() - interval '1 minute';

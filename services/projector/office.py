@@ -17,7 +17,7 @@ from services.projector.tenants import Tenants
 from services.projector.tools import Tools
 from services.projector.worker import Worker
 from services.runtime.log import Log
-from services.runtime.migrate import ensure_cursors
+from services.runtime.migrate import ensure_cursors, fingerprint_of
 from services.runtime.postgres import transient
 
 ROUND_S = 1.0
@@ -34,6 +34,7 @@ class Office:
         self._state = "active" if live else "building"
         self._log, self._owner, self._pool = log, owner, pool
         self._projections = {projection.name: projection for projection in projections}
+        self._fingerprints = [fingerprint_of(name) for name in self._projections]
         tenants, ahead = Tenants(pool), tuple(projection for projection in projections if isinstance(projection, ReadsAhead))
         self._tools = Tools(dsn, log, {partition: PartitionReader(log, partition, tenants, ahead) for partition in range(log.partitions)}, tenants, live)
         self._work: dict[tuple[str, int], tuple[Worker, asyncio.Task[None]]] = {}
@@ -114,7 +115,7 @@ class Office:
     async def _share(self, names: list[str]) -> int:
         if not self._tools.live:
             return len(names) * self._log.partitions
-        await self._pool.execute(sql.report_alive, self._owner)
+        await self._pool.execute(sql.report_alive, self._owner, self._fingerprints)
         return int(await self._pool.fetchval(sql.fair_share, names, 2 * LEASE))
 
     def _worker(self, name: str, version: int) -> Worker:
@@ -146,7 +147,8 @@ class Office:
         ends = self._ends or {}
         rows = await self._pool.fetch(sql.cursors, list(self._projections), self._state)
         self.halted = next((f"partition {row['partition']}: {row['halted']}" for row in rows if row["halted"]), None)
-        return len(rows) == len(ends) * len(self._projections) and all(row["owned"] and row["position"] >= ends[row["partition"]] for row in rows)
+        return len(rows) == len(ends) * len(self._projections) and all(
+            (row["owned"] and row["position"] >= ends[row["partition"]]) or (row["halted"] is not None and not self._tools.live) for row in rows)
 
     async def _wait(self, stop: asyncio.Event, seconds: float) -> None:
         """Wait for the next round, the stop, or a worker that ended."""

@@ -13,9 +13,9 @@ do $$ begin
     end if;
 end $$;
 
--- name: version
--- The last migration applied.
-select coalesce(max(version), 0) from testamur.schema_version;
+-- name: applied
+-- The migrations applied.
+select version from testamur.schema_version;
 
 -- name: record
 -- Remember a migration.
@@ -32,7 +32,11 @@ select exists (select from testamur.projection where name = $1);
 
 -- name: add_version
 -- Remember a version of a projection.
-insert into testamur.projection (name, version, state) values ($1, $2, 'building');
+insert into testamur.projection (name, version, state, fingerprint) values ($1, $2, 'building', $3);
+
+-- name: in_use
+-- The versions in use and what they were made with; also of a database to which the migration that keeps this was not applied yet.
+select name, version, to_jsonb(projection) ->> 'fingerprint' as fingerprint from testamur.projection where state = 'active' order by name desc;
 
 -- name: activate
 -- Make a version the active one.
@@ -44,3 +48,11 @@ insert into testamur.projection_cursor (name, version, partition, log_id)
 select $1, $2, n, $3 from generate_series(0, $4::int - 1) n
 where not exists (select from testamur.projection_cursor c where c.name = $1 and c.version = $2 and c.partition = n)
 on conflict do nothing;
+
+-- name: guard_version
+-- Row-level security for the tables of a version, where it is in force.
+select testamur.guard_version($1::name);
+
+-- name: guard_views
+-- Who may read through the views.
+select testamur.guard_views();

@@ -53,6 +53,18 @@ async def test_a_database_of_a_newer_testamur_is_refused_with_a_sentence_and_lef
     await connection.close()
 
 
+async def test_a_migration_that_is_missing_is_applied_whatever_its_number(database: str) -> None:
+    connection = await connect(database)
+    await connection.execute("drop table secret_fingerprint; delete from schema_version where name = '0003_secret'")
+    before = await columns(database)
+
+    await migrate(database)
+
+    assert {table for _, table, *_ in set(await columns(database)) - set(before)} == {"secret_fingerprint"}
+    assert await connection.fetchval("select array_agg(version order by version) from schema_version") == list(migrations())
+    await connection.close()
+
+
 async def test_an_interrupted_migration_leaves_nothing_and_the_next_completes_it(empty_database: str) -> None:
     connection = await connect(empty_database)
     await connection.execute("create schema testamur; create table testamur.tenant (stands int)")
