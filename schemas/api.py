@@ -168,13 +168,46 @@ class CoursesToDescribe(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    courses: list[Course]
+    courses: Annotated[list[Course], Field(max_length=2000, description="Each is a record of its own; send more in several requests.")]
 
 
 class Courses(_Answer):
     """A page of courses, each by its latest description."""
 
     courses: list[Course]
+    next: str | None
+
+
+class FaultFound(_Answer):
+    """What is wrong with a statement, and where."""
+
+    pointer: Annotated[str, Field(description="JSON pointer into the statement.")]
+    detail: str
+
+
+class QuarantinedListed(_Answer):
+    """An invalid statement that was set aside: who sent it, when, and what is wrong with it."""
+
+    id: UUID
+    statement: Annotated[UUID, Field(description="The id it has, or was given in the answer to whoever sent it.")]
+    received: datetime
+    key: Annotated[str, Field(description="The API key it came with.")]
+    version: Annotated[str, Field(description="The version of xAPI it was judged by.")]
+    faults: list[FaultFound]
+    redriven: Annotated[datetime | None, Field(description="When it was sent on; null while it waits.")]
+    redriven_by: Annotated[str | None, Field(description="The API key with which it was sent on.")]
+
+
+class Quarantined(QuarantinedListed):
+    """It, and its text."""
+
+    raw: Annotated[str, Field(description="The statement as it was sent.")]
+
+
+class Quarantine(_Answer):
+    """A page of the quarantine, oldest first."""
+
+    quarantine: list[QuarantinedListed]
     next: str | None
 
 

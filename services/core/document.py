@@ -12,13 +12,15 @@ import msgspec
 import orjson
 
 from services.core.errors import BadRequest, Conflict, PreconditionFailed, TooLarge
-from services.core.json_slices import load
+from services.core.json_slices import load, most_values
 
 JSON = "application/json"
 OPAQUE = "application/octet-stream"
 MAX_VALUES = 50_000
 """A merge reads both documents whole, while the document is locked: this bounds its time. Commas in strings count as well."""
 MAX_TYPE = 1024
+MAX_TAGS = 8192
+"""How many characters of ETags are read."""
 _TAG = re.compile(r'[ \t,]*+(?:(W/)?"([^"]*)"|([^\s",]++))[ \t]*+(?=,|\Z)')
 _HEADER_SAFE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -149,6 +151,8 @@ def checked_type(content_type: str | None) -> str:
 def _tags(name: str, header: str | None) -> Tags | None:
     if header is None:
         return None
+    if len(header) > MAX_TAGS:
+        raise BadRequest(f"{name} has at most {MAX_TAGS} characters.")
     strong: set[str] = set()
     weak: set[str] = set()
     any_, listed, place = False, header.strip(" \t,"), 0
@@ -168,7 +172,7 @@ def _tags(name: str, header: str | None) -> Tags | None:
 
 
 def _read(content: bytes, limits: Limits) -> object:
-    if content.count(b",") + content.count(b"{") + content.count(b"[") > MAX_VALUES:
+    if most_values(content) > MAX_VALUES:
         raise TooLarge(f"A JSON document that is sent by POST holds at most {MAX_VALUES} values.")
     return load(content, max_depth=limits.depth)
 
@@ -183,6 +187,6 @@ def _written(members: Mapping[str, msgspec.Raw], limits: Limits) -> bytes:
     content = b"{%b}" % b",".join(b"%b:%b" % (orjson.dumps(key), bytes(value)) for key, value in members.items())
     if len(content) > limits.size:
         raise TooLarge(f"Merged, the document would have {len(content)} bytes; this server takes {limits.size}.")
-    if content.count(b",") + content.count(b"{") + content.count(b"[") > MAX_VALUES:
+    if most_values(content) > MAX_VALUES:
         raise TooLarge(f"Merged, the document would hold more than {MAX_VALUES} values.")
     return content

@@ -16,6 +16,8 @@ MAX_DEPTH = 64
 MAX_STATEMENTS = 500
 MAX_STATEMENT_BYTES = 1 << 20
 MAX_DIGITS = 40
+MAX_REQUEST_VALUES = 1_000_000
+"""How many values all statements of a request may hold: what they cost is bounded by their number more than by their bytes."""
 
 _BLANK = b" \t\n\r"
 _slices = msgspec.json.Decoder(list[msgspec.Raw])
@@ -35,6 +37,8 @@ def split(
     if body[:3] == b"\xef\xbb\xbf":
         raise BadRequest("The body begins with a byte order mark; send UTF-8 without one.")
     text = body.strip(_BLANK)
+    if len(text) > MAX_REQUEST_VALUES and most_values(text) > MAX_REQUEST_VALUES:
+        raise TooLarge(f"The request holds more than {MAX_REQUEST_VALUES} values; send its statements in several requests.")
     if text[:1] == b"[":
         slices = _elements(text, max_depth, max_statements)
     elif text[:1] == b"{":
@@ -66,6 +70,11 @@ def load(raw: bytes, *, max_depth: int | None = MAX_DEPTH) -> Any:
     if max_depth is not None and raw.count(b"{") + raw.count(b"[") > max_depth and is_deeper(value, max_depth):
         raise too_deep(max_depth)
     return value
+
+
+def most_values(raw: bytes) -> int:
+    """Return how many values this text of JSON holds at most."""
+    return raw.count(b",") + raw.count(b"{") + raw.count(b"[") + 1
 
 
 def is_deeper(value: Any, depth: int) -> bool:
@@ -114,10 +123,18 @@ def _guard(max_statements: int) -> "msgspec.json.Decoder[Any]":
 def _leaves_doubt(raw: bytes, again: bytes) -> bool:
     r"""Return whether what was written out again (`again`) leaves a doubt about what was sent, so that the slow reading must settle it.
 
-    A duplicate key is lost when read, and its colon with it: without escaped colons (`\u003a`) equal numbers of colons prove that there is none.
+    A duplicate key is lost when read, and its colon with it: equal numbers of colons, escaped ones (`\u003a`) among them, prove that there is none.
     """
-    return (raw.count(b":") != again.count(b":") or ((escape_at := raw.find(b"\\")) >= 0 and raw.find(b"\\u003", escape_at) >= 0)
+    return (raw.count(b":") + _escaped_colons(raw) != again.count(b":")
             or (b"00000" in raw[::8].translate(_DIGITS_TO_ZERO) and _LONG in raw.translate(_DIGITS_TO_ZERO)))
+
+
+def _escaped_colons(raw: bytes) -> int:
+    escape_at = raw.find(b"\\")
+    if escape_at < 0 or raw.find(b"\\u003", escape_at) < 0:
+        return 0
+    alone = raw.replace(b"\\\\", b"")  # what follows an escaped backslash is no escape
+    return alone.count(b"\\u003a") + alone.count(b"\\u003A")
 
 
 def _unreadable(raw: bytes, error: orjson.JSONDecodeError) -> BadRequest:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from services.core.errors import BadRequest, TooLarge
 
 MAX_BOUNDARY = 70
+MAX_TYPE = 1024
+"""How many bytes of a Content-Type are read."""
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 _PARAMETER = re.compile(rb"[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:\"((?:[^\"\\]|\\.)*)\"|([^\s;\"]*)))?")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -50,6 +52,8 @@ Event = PartBegins | PartBytes | PartEnds
 
 def boundary_of(content_type: bytes) -> bytes:
     """Return the boundary that a Content-Type of multipart/mixed names, quoted or not. Raises BadRequest."""
+    if len(content_type) > MAX_TYPE:
+        raise BadRequest(f"The Content-Type has at most {MAX_TYPE} characters.")
     found: list[bytes] = []
     content_type = content_type.strip(b" \t")
     at = (content_type + b";").index(b";")

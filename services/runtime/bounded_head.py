@@ -1,7 +1,12 @@
-"""Uvicorn's HTTP protocol, with a bound on all that is not a body: the parser keeps a head, or trailers, as long as the sender likes."""
+"""Uvicorn's HTTP protocol, with a bound on all that is not a body: the parser keeps a head, or trailers, as long as the sender likes.
+
+What is no HTTP is refused with a problem too.
+"""
+from http import HTTPStatus
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.core.errors import LrsError
+from services.core.errors import BadRequest, LrsError
 from services.runtime.http import problem, problem_headers
 
 MAX_HEAD_BYTES = 64 << 10
@@ -27,8 +32,13 @@ class BoundedHead(HttpToolsProtocol):
         self._head_bytes = 0 if self._moved else self._head_bytes + len(data)
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             if self.cycle is None or self.cycle.response_complete:
-                self.transport.write(_refusal())
+                self.transport.write(_refusal(HeadTooLarge(f"The headers of a request may have at most {MAX_HEAD_BYTES} bytes.")))
             self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own sentence, which is in the log
+        """Refuse what the parser cannot read: no HTTP, or an address or a header longer than it takes."""
+        self.transport.write(_refusal(BadRequest("This cannot be read as a request of HTTP/1.1, or its address is too long.")))
+        self.transport.close()
 
     def on_headers_complete(self) -> None:
         """Go on from head to body."""
@@ -46,9 +56,8 @@ class BoundedHead(HttpToolsProtocol):
         super().on_message_complete()
 
 
-def _refusal() -> bytes:
-    error = HeadTooLarge(f"The headers of a request may have at most {MAX_HEAD_BYTES} bytes.")
+def _refusal(error: LrsError) -> bytes:
     body = problem(error)
     headers = {**problem_headers(error), "Content-Length": str(len(body)), "Connection": "close", "LRS-Outcome": error.outcome}
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 {error.status} Request Header Fields Too Large\r\n{head}\r\n".encode("latin-1") + body
+    return f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n{head}\r\n".encode("latin-1") + body

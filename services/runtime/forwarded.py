@@ -14,7 +14,8 @@ from services.runtime.settings import Settings
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]{1,100}){1,10}/?")
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
-_PAIR = re.compile(r'\s*([A-Za-z]+)=("[^"]*"|[^";,\s]*)\s*')
+_MOST = 4096
+"""How many characters of such a header are read, from its end: what proxies add stands at the right."""
 _prefix: ContextVar[str] = ContextVar("the public path of the request", default="")
 
 
@@ -70,6 +71,7 @@ def forwarded(scope: Scope, networks: tuple[_Network, ...]) -> tuple[Scope, str 
     for name, value in scope["headers"]:
         if name.startswith((b"x-forwarded-", b"forwarded")):
             said[name] = f"{said[name]},{value.decode('latin-1')}" if name in said else value.decode("latin-1")
+    said = {name: _end(value) for name, value in said.items()}
     hops, protos, hosts = _x_forwarded(said) if any(name != b"forwarded" for name in said) else _forwarded(said.get(b"forwarded", ""))
     client, back = scope["client"], 0
     for back, hop in enumerate(reversed(hops), 1):  # noqa: B007 - how far back the client is counts below
@@ -99,10 +101,17 @@ def _x_forwarded(said: Mapping[bytes, str]) -> _Told:
 
 def _forwarded(text: str) -> _Told:
     """Read the header of RFC 7239."""
-    elements = [{name.lower(): value.strip('"') for name, value in _PAIR.findall(element)} for element in text.split(",")]
+    elements = [
+        {name.strip().lower(): value.strip().strip('"') for name, equals, value in (pair.partition("=") for pair in element.split(";")) if equals}
+        for element in text.split(",")]
     return (
         [_bare(element["for"]) for element in elements if "for" in element], [element["proto"] for element in elements if "proto" in element],
         [element["host"] for element in elements if "host" in element])
+
+
+def _end(value: str) -> str:
+    """Return the items at the end of a list that together are not too long to read."""
+    return value if len(value) <= _MOST else value[-_MOST:].partition(",")[2]
 
 
 def _at(told: list[str], back: int) -> str | None:
