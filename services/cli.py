@@ -9,10 +9,10 @@ import asyncpg
 import typer
 
 from services.commands import doctor, import_, key, log, migrate, replay, service, status, up
-from services.core.errors import LrsError
+from services.core.errors import Halted, LrsError
 from services.data_dir import Refused
 from services.runtime.cluster import CannotStart
-from services.runtime.migrate import NewerVersion
+from services.runtime.migrate import NewerVersion, OlderProjections
 from services.runtime.postgres import transient
 from services.runtime.postgres_log import WrongLog
 from services.runtime.secret import SecretRefused
@@ -39,7 +39,7 @@ def main() -> None:
     configure_logging("testamur", logging.WARNING)
     try:
         app()
-    except (Refused, NewerVersion, CannotStart, WrongLog, SecretRefused, LrsError) as refusal:
+    except (Refused, NewerVersion, OlderProjections, CannotStart, WrongLog, SecretRefused, LrsError, Halted) as refusal:
         sys.exit(f"testamur: {refusal}")
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         if not transient(error):

@@ -18,7 +18,9 @@ from pydantic import SecretStr
 
 from services import data_dir
 from services.child_process import Child
+from services.projector.building import ReplayRefused
 from services.projector.cursor import free_leases
+from services.projector.upgrade import Shown, upgrade
 from services.runtime.cluster import CannotStart
 from services.runtime.embedded import EmbeddedPostgres
 from services.runtime.migrate import migrate
@@ -74,10 +76,13 @@ async def database(settings: Settings) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def running_system(settings: Settings, prepared: Prepared | None = None, *, left_behind: bool = False) -> AsyncIterator[System]:
+async def running_system(
+    settings: Settings, shown: Shown, prepared: Prepared | None = None, *, left_behind: bool = False,
+) -> AsyncIterator[System]:
     """Run everything. `prepared` is called with the settings in force and the migrated database, before any process starts.
 
-    `left_behind`: an `up` was killed here, so its children may hold the port a moment longer.
+    What an earlier version of Testamur folded is folded anew first, which is `shown`. `left_behind`: an `up` was killed here, so its children may hold the port
+    a moment longer. Raises Refused, with a sentence, when it cannot be done.
     """
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(await listen(settings, PORT_WAIT_S if left_behind else 0))
@@ -90,6 +95,7 @@ async def running_system(settings: Settings, prepared: Prepared | None = None, *
         environment = environment_of(settings.model_copy(update={"database_url": SecretStr(dsn)}))
         owners = settings.data_dir / "projector.owner"
         await _free_leases_left_behind(dsn, owners)
+        await fold_anew_if_older(settings, dsn, shown)
         projector = Child(
             "projector", environment=environment, spawned=lambda owner: data_dir.write_whole(owners, str(owner)), died=lambda owner: _free_leases(dsn, owner))
         stack.push_async_callback(projector.stop, PROJECTOR_GRACE_S)
@@ -99,6 +105,14 @@ async def running_system(settings: Settings, prepared: Prepared | None = None, *
             child.start()
         yield System(settings, f"http://{_reachable(settings.host)}:{settings.port}", dsn)
         listener.close()
+
+
+async def fold_anew_if_older(settings: Settings, dsn: str, shown: Shown) -> None:
+    """Fold anew what other code folded into the migrated database. Raises Refused when that cannot be done."""
+    try:
+        await upgrade(settings, dsn, shown)
+    except ReplayRefused as refusal:
+        raise data_dir.Refused(str(refusal)) from refusal
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

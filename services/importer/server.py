@@ -76,7 +76,8 @@ class Server:
         left = list(lines)
         refusals: list[Refusal] = []
         while left:
-            answer = await self.request("POST", "/xapi/statements", content=_body(left), headers={"X-Experience-API-Version": left[0].version})
+            headers = {"X-Experience-API-Version": left[0].version, "Prefer": "handling=strict"}  # what is invalid is listed here, with its line
+            answer = await self.request("POST", "/xapi/statements", content=_body(left), headers=headers)
             if answer.is_success:
                 break
             if answer.status_code not in _REFUSING:

@@ -99,6 +99,12 @@ def _decoded(part: bytes) -> str:
 
 
 @lru_cache(maxsize=64)
+def prefers_strict(prefer: str | None) -> bool:
+    """Return whether the client asked for nothing to be put up with (RFC 7240 `handling=strict`)."""
+    return prefer is not None and any(item.strip().lower() == "handling=strict" for item in prefer.split(","))
+
+
+@lru_cache(maxsize=64)
 def prefers_async(prefer: str | None) -> bool:
     """Return whether the client asked to be answered at durability (RFC 7240 `respond-async`)."""
     return prefer is not None and any(item.strip().lower() == "respond-async" for item in prefer.split(","))

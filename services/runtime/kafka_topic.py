@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrP
 from aiokafka.protocol.metadata import MetadataRequest
 
 from services.core.errors import LogUnavailable
+from services.runtime.postgres_log import WrongLog
 from services.runtime.settings import Settings
 
 ENVELOPE_BYTES = 1 << 20
@@ -21,7 +22,7 @@ ENVELOPE_BYTES = 1 << 20
 _ADMIN_TIMEOUT_S = 8.0
 
 
-class TopicError(Exception):
+class TopicError(WrongLog):
     """The topic, or the installation that wants to use it, is not as a log needs it; the text is a sentence for the operator."""
 
 

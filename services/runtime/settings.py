@@ -97,6 +97,8 @@ class Settings(BaseSettings):
         None, description="A PEM file of certificates. Signed statements must then be signed by a certificate that leads to one of these. None: any may sign.")
     max_statements: int = Field(500, ge=1, description="Most statements in one request.")
     max_statement_bytes: int = Field(1 << 20, ge=1024, description="Largest statement accepted.")
+    max_quarantined: int = Field(
+        10_000, ge=1, description="Most invalid statements of one tenant that wait in quarantine, for keys that set them aside; then such requests get 503.")
     max_depth: int = Field(64, ge=8, le=500, description="Deepest nesting accepted.")
     trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
         "", description="Addresses or networks of reverse proxies whose `X-Forwarded-*` and `Forwarded` headers are believed, comma-separated.")

@@ -35,11 +35,14 @@ class Tenant:
             return found
 
     def statements(self) -> list[dict[str, Any]]:
-        path, found = "/xapi/statements?limit=500", []
-        while path:
-            page = self.get(path)
-            found += page["statements"]
-            path = page["more"]
+        return self.pages("/xapi/statements", "statements", "more")
+
+    def pages(self, path: str, name: str, following: str = "next") -> list[dict[str, Any]]:
+        found, place = [], f"{path}?limit=500"
+        while place:
+            page = self.get(place)
+            found += page[name]
+            place = page[following]
         return found
 
 
@@ -121,6 +124,16 @@ def test_courses_are_described_by_the_body_of_the_put(tenant: Tenant, tmp_path: 
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert [course["id"] for course in tenant.get("/v1/courses")["courses"]] == ["https://example.org/course/1"]
+
+
+def test_a_file_may_describe_more_courses_than_one_request(tenant: Tenant, tmp_path: Path) -> None:
+    file = tmp_path / "courses.json"
+    file.write_text(json.dumps({"courses": [{"id": f"https://example.org/course/{number:04}"} for number in range(1_100)]}))
+
+    ended = tenant.run("--courses", str(file))
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "https://example.org/course/1099" in {course["id"] for course in tenant.pages("/v1/courses", "courses")}
 
 
 def test_courses_that_are_refused_end_with_1(tenant: Tenant, tmp_path: Path) -> None:

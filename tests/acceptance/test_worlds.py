@@ -24,6 +24,8 @@ WORLDS: dict[str, tuple[str, ...]] = {
     "cmi5": ("--seed", "4", "--modules", "CCC,GGG"),
     "everywhere": ("--seed", "5", "--multi", ".9"),
 }
+if SOAK:
+    WORLDS["whole"] = ("--statements", "100000000")  # everybody: a million statements of 18,000 people
 RESULTS = {"passed": ("passed",), "failed": ("failed",), "withdrawn": ("withdrawn",), "revoked": ("completed", "attempted", "registered")}
 
 

@@ -12,7 +12,6 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import orjson
 
 from services.api import statement_query
@@ -25,7 +24,8 @@ from services.core.vocabulary import VOIDED
 from services.projector.projections.statements import StatementsProjection
 from services.projector.reader import authority_of
 from services.projector.run import Run, StatementAt
-from services.runtime.postgres import open_pool
+from services.runtime.access import as_web
+from services.runtime.tenant_rows import RowsOf, open_tenant_rows
 from tests.bench.corpus import HOME, Stream
 from tests.bench.goals import G10, G11
 from tests.bench.recipe import Goal, Mood, compare, cpu_s, save, say, soak
@@ -174,7 +174,7 @@ async def fill(world: World, count: int) -> None:
     await conn.close()
 
 
-async def ask(pool: "asyncpg.Pool[Any]", asker: Asker, wanted: Filter, times: int) -> list[float]:
+async def ask(store: RowsOf, asker: Asker, wanted: Filter, times: int) -> list[float]:
     """Return the milliseconds of each question."""
     took, authority = [], key64(authority_text(SOURCE)) if wanted.mine else None
     for _ in range(times):
@@ -182,7 +182,7 @@ async def ask(pool: "asyncpg.Pool[Any]", asker: Asker, wanted: Filter, times: in
         assert isinstance(listing, statement_query.Listing)
         begun = time.perf_counter()
         sql, args = statement_query.page_sql(listing, 1, authority=authority, through=None, after=None)
-        await (fetch_planned(pool, sql, args, in_order=True) if listing.combines or authority is not None else pool.fetch(sql, *args))
+        await (fetch_planned(store, sql, args, in_order=True) if listing.combines or authority is not None else store.fetch(sql, *args))
         took.append((time.perf_counter() - begun) * 1000)
     return took
 
@@ -191,7 +191,7 @@ async def reads(count: int) -> None:
     """Fill a store and ask every question in turn."""
     async with worlds(1) as (world,):
         await fill(world, count)
-        pool = await open_pool(world.dsn, max=2, reset=False)
+        rows = await open_tenant_rows(await as_web(world.dsn), max=2)
         asker = Asker(count)
         mood = Mood(world.server)
         took: dict[str, list[list[float]]] = {name: [] for name in FILTERS}
@@ -199,11 +199,11 @@ async def reads(count: int) -> None:
         for number in range(ROUNDS + 1):
             for name, wanted in FILTERS.items():
                 before = cpu_s(world.server)
-                times = await ask(pool, asker, wanted, ASKED // ROUNDS)
+                times = await ask(rows.of(1), asker, wanted, ASKED // ROUNDS)
                 if number:
                     took[name].append(times)
                     cpu[name] += cpu_s(world.server) - before
-        await pool.close()
+        await rows.close()
         ended = mood.end()
     table = {name: {"p50_ms": percentile(rounds, 50), "p99_ms": percentile(rounds, 99), "cpu_ms": cpu[name] * 1000 / ASKED} for name, rounds in took.items()}
     for name, each in table.items():

@@ -46,7 +46,7 @@ def record(
 ) -> NewRecord:
     """Return the record of a POST of these statements."""
     value = envelope.encode_statements(
-        batch=uuid4(), tenant="default", authority=authority, credential="key", scopes=scopes, received="2026-01-01T00:00:00Z", xapi="1.0.3",
+        batch=uuid4(), tenant="default", authority=authority, credential="key", scopes=list(scopes), received="2026-01-01T00:00:00Z", xapi="1.0.3",
         statements=[(UUID(orjson.loads(raw)["id"]), hashlib.blake2b(raw, digest_size=16).hexdigest(), raw) for raw in statements])
     return NewRecord(partition, b"key", value, len(statements), stored)
 

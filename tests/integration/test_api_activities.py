@@ -111,7 +111,7 @@ async def test_very_many_definitions_of_one_activity_are_answered_from_the_lates
 async def test_definitions_are_found_by_the_index_of_the_latest_whatever_the_planner_knows(tenant: Tenant) -> None:
     sql = activities.SQL.compose("definitions")
     values = {"tenant": 1, "activities": f"{{{uuid4()}}}", "most_bytes": 1}
-    async with tenant.service.web.state.pool.acquire() as connection, connection.transaction():
+    async with tenant.service.web.state.rows.of(1).acquire() as connection, connection.transaction():
         plan = await generic_plan(connection, sql.text, sql.args(values))
     assert "Index Scan Backward using definition_latest" in plan
 

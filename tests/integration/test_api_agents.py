@@ -115,7 +115,8 @@ async def test_an_agent_that_is_none_is_a_400(tenant: Tenant, agent: str | None)
 async def test_unknown_parameters_are_a_400_and_hostile_agents_are_answered(tenant: Tenant) -> None:
     params = {"agent": orjson.dumps({"mbox": MAIL}).decode()}
     assert (await tenant.client.get(AGENTS, params={**params, "Agent": "x"})).status_code == 400
-    for name in ("\0", "", "\U0001f600" * 500):
+    assert (await tenant.client.get(AGENTS, params={"agent": '{"account":{"homePage":"https://a.example","name":"\\u0000"}}'})).status_code == 400
+    for name in ("", "\U0001f600" * 500):
         account = {"homePage": "https://a.example", "name": name}
         answer = await tenant.client.get(AGENTS, params={"agent": orjson.dumps({"account": account}).decode()})
         assert (answer.status_code, answer.json()["account"]) == (200, [account])

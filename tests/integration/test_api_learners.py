@@ -142,7 +142,7 @@ async def test_a_transcript_and_a_search_are_read_by_index(service: Service) -> 
         transcripts.SQL.compose("transcript", after=(), of_activity=(), courses=()), learners.SQL.compose("learner"),
         learners.SQL.compose("page", who=("searched",), grams=("grams",)),
     )
-    async with service.web.state.pool.acquire() as connection, connection.transaction():
+    async with service.web.state.rows.of(1).acquire() as connection, connection.transaction():
         await connection.execute("set local enable_seqscan = off")
         for sql in texts:
             plan = await generic_plan(connection, sql.text, sql.args(values))

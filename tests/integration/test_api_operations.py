@@ -66,7 +66,7 @@ async def test_status_has_the_shape_of_the_contract(service: Service) -> None:
 
     said = await status(service.web.state.pool, service.web.state.log)
 
-    assert said.keys() == {"statements", "learners", "consistent_through", "partitions", "projections", "dead_letters", "conflicts"}
+    assert said.keys() == {"statements", "learners", "consistent_through", "partitions", "projections", "dead_letters", "conflicts", "quarantined"}
     assert (said["statements"] - before["statements"], said["learners"] - before["learners"]) == (2, 2)
     assert [each.keys() for each in said["partitions"]] == [{"partition", "end", "halted"}] * 2
     assert [(each["name"], each["version"]) for each in said["projections"]] == [("learners", 1), ("statements", 1)]
@@ -104,6 +104,19 @@ async def test_every_reference_of_the_description_leads_somewhere(service: Servi
     references = set(re.findall(r'"\$ref":"#/components/schemas/(\w+)"', text))
     assert references
     assert references <= components.keys()
+
+
+async def test_the_description_has_the_writes_of_statements_and_the_headers_that_xapi_asks_for(service: Service) -> None:
+    described = (await service.web.client(None).get("/docs/openapi.json")).json()
+    writes = described["paths"][STATEMENTS]
+    assert {"get", "put", "post"} <= writes.keys()
+    assert writes["post"]["requestBody"]["content"].keys() == {"application/json", "multipart/mixed"}
+    assert described["components"]["schemas"]["XapiStatement"]["required"] == ["actor", "verb", "object"]
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            named = [parameter["name"] for parameter in operation.get("parameters", ())]
+            assert ("X-Experience-API-Version" in named) == (path.startswith("/xapi/") and path != "/xapi/about")
+            assert len(named) == len(set(named))
 
 
 async def test_the_page_of_the_api_names_every_path_and_fetches_nothing(service: Service) -> None:

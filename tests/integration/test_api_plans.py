@@ -1,6 +1,7 @@
 """Lists of statements at some size: whatever is asked for, a page is read in the order of indexes, never by reading a whole table.
 
 Single filters are planned once for no values in particular; what combines is planned with its values each time, so that the rarest leads.
+All of it under row-level security, as in a web process.
 """
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -11,11 +12,12 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from services.api import statement_query
+from services.api import learners, statement_query
 from services.api.context import IN_ORDER
 from services.core.keys import key64
 from services.core.statement_keys import Via
 from services.core.timeline import greatest_seq, micros
+from services.runtime.access import WEB
 from tests.integration.api_service import Service, api_service, generic_plan
 from tests.servers.postgres import PostgresServer
 
@@ -98,11 +100,25 @@ def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", LISTS)
 async def test_lists_read_a_page_in_the_order_of_one_index_whatever_the_parameters(many: Service, name: str) -> None:
     params, index = LISTS[name]
-    async with many.web.state.pool.acquire() as connection, connection.transaction():
+    async with many.web.state.rows.of(TENANT).acquire() as connection, connection.transaction():
+        assert await connection.fetchval("select current_user") == WEB
         plan = await generic_plan(connection, *_query(params))
     assert index in plan, plan
     assert not [table for table in TABLES if f"Seq Scan on {table}" in plan], plan
     assert "Bitmap" not in plan, plan
+
+
+async def test_a_search_is_led_by_the_index_of_trigrams_under_row_level_security(many: Service) -> None:
+    rows = [(TENANT, UUID(int=n), str(n), "{}", False, UUID(int=n), False, f"learner {n:05}", [n % 997, n % 991, 7]) for n in range(20_000)]
+    async with many.web.state.pool.acquire() as owner:
+        columns = ("tenant_id", "key", "identity", "agent", "has_mbox", "learner", "linked", "folded", "grams")
+        await owner.copy_records_to_table("ifi", schema_name="learners_1", records=rows, columns=columns)
+        await owner.execute("analyze learners_1.ifi")
+    sql = learners.SQL.compose("page", who=("searched",), grams=("grams",))
+    values = {"tenant": TENANT, "after": learners.NOBODY, "limit": 101, "patterns": ["%00123%"], "grams": [7, 123]}
+    async with many.web.state.rows.of(TENANT).acquire() as connection, connection.transaction():
+        [[plan]] = await connection.fetch(f"explain (format json) {sql.text}", *sql.args(values))
+    assert "ifi_grams" in {node.get("Index Name") for node in _nodes(orjson.loads(plan)[0]["Plan"])}, plan
 
 
 @pytest.mark.parametrize("mine", [False, True])
@@ -110,7 +126,7 @@ async def test_lists_read_a_page_in_the_order_of_one_index_whatever_the_paramete
 async def test_what_is_planned_with_its_values_is_led_by_the_rarest_and_reads_little(many: Service, name: str, mine: bool) -> None:
     params, index = {**LISTS, **PLANNED}[name]
     text, args = _query(params, authority=1 if mine else None)
-    async with many.web.state.pool.acquire() as connection, connection.transaction():
+    async with many.web.state.rows.of(TENANT).acquire() as connection, connection.transaction():
         await connection.execute(IN_ORDER)
         [[plan]] = await connection.fetch(f"explain (analyze, timing off, format json) {text}", *args)
     nodes = _nodes(orjson.loads(plan)[0]["Plan"])

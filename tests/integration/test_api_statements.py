@@ -194,7 +194,7 @@ async def test_polling_with_the_last_header_misses_nothing_while_others_write(te
     ({"agent": "true"}, "agent"), ({"agent": "{}"}, "exactly one"), ({"agent": '{"mbox":"ada"}'}, "mbox"), ({"verb": "no iri"}, "IRI"),
     ({"registration": "1"}, "UUID"), ({"since": "yesterday"}, "timestamp"), ({"ascending": "yes"}, "true or false"),
     ({"format": "id"}, "exact, ids and canonical"), ({"attachments": "1"}, "true or false"), ({"related_agents": "1"}, "true or false"),
-    ({"related_activities": "True"}, "true or false"), ({"more": "AAAA"}, "place to go on"), ({"limit": "-1"}, "whole number"),
+    ({"related_activities": "TRUE"}, "true or false"), ({"more": "AAAA"}, "place to go on"), ({"limit": "-1"}, "whole number"),
 ])
 async def test_what_cannot_be_understood_is_a_400_that_says_why(tenant: Tenant, params: dict[str, str], says: str) -> None:
     answer = await tenant.client.get(STATEMENTS, params=params)

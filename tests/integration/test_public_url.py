@@ -112,7 +112,9 @@ async def test_nobody_else_is_believed(database: str, tmp_path: Path) -> None:
     ({"forwarded": "for=6.6.6.6;proto=https", "x-forwarded-for": "203.0.113.9:80"}, "203.0.113.9", "http", "inner", None),
     ({"x-forwarded-prefix": "/lrs/"}, "10.0.0.1", "http", "inner", "/lrs"), ({"x-forwarded-prefix": "//evil.example.org"}, "10.0.0.1", "http", "inner", None),
     ({"x-forwarded-prefix": "/a b"}, "10.0.0.1", "http", "inner", None), ({"x-forwarded-for": "nobody"}, "10.0.0.1", "http", "inner", None),
-    ({}, "10.0.0.1", "http", "inner", None),
+    ({"x-forwarded-for": "6.6.6.6, " * 1000 + "203.0.113.9, 10.0.0.7", "x-forwarded-proto": "http, " * 5000 + "https, http"},
+     "203.0.113.9", "https", "inner", None),
+    ({"forwarded": "a" * 60_000 + ",for=203.0.113.9;proto=https"}, "203.0.113.9", "https", "inner", None), ({}, "10.0.0.1", "http", "inner", None),
 ])
 def test_of_what_proxies_say_the_part_that_trusted_ones_said_counts(
     headers: dict[str, str], client: str, scheme: str, host: str, prefix: str | None,

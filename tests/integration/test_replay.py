@@ -6,11 +6,12 @@ from uuid import uuid4
 import pytest
 
 from services.core.keys import KeyedHash
+from services.projector.building import ReplayRefused
 from services.projector.checksum import checksum
 from services.projector.cursor import Cursor, Fenced, Step, advance, pass_time
 from services.projector.projections.learners import LearnersProjection
 from services.projector.projections.statements import StatementsProjection
-from services.projector.replay import ReplayRefused, replay_projection
+from services.projector.replay import replay_projection
 from services.projector.run import Projection
 from services.runtime.log import Log
 from services.runtime.memory_log import MemoryLog

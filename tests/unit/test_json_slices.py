@@ -58,6 +58,7 @@ def test_a_large_array_within_the_limits_is_cut() -> None:
         (b'{"a/b":{"~":1,"~":2}}', "/a~1b/~0"),
         (b'{"a":{"x":":","x":1},"b":"\\u003a"}', "/a/x"),
         (b'{"a":{"x":1, "x":1},"b":"\\u003A"}', "/a/x"),
+        (b'{"a":{"x":1, "x":1},"b":"\\\\u003A"}', "/a/x"),
         (b'{"a" :1,"a":1,"b":"\\u0022:"}', "/a"),
         (b'{"a":{"b":1,"b":2},"a":1}', "/a"),
     ],
@@ -108,6 +109,7 @@ def test_what_is_not_strict_json_is_refused(raw: bytes) -> None:
 
 
 def test_escapes_that_only_look_dangerous_are_read() -> None:
+    assert load(b'{"a\\u003a":"\\u003A","b\\\\u003a":"\\\\\\u003a"}') == {"a:": ":", "b\\u003a": "\\:"}
     assert load(b'{"a":"\\\\u0000","b":"\\u003c:\\u00e5"}') == {"a": "\\u0000", "b": "<:å"}
     assert load(b'{"a":"' + b"1" * 100 + b'", "b" : ' + b"9" * 40 + b"}") == {"a": "1" * 100, "b": 1e40}
 

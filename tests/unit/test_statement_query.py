@@ -131,11 +131,18 @@ def test_what_one_key_may_see_is_part_of_the_text() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [
-    ("format", "EXACT"), ("format", "id"), ("attachments", "1"), ("related_agents", "yes"), ("related_activities", "True"),
+    ("format", "EXACT"), ("format", "id"), ("attachments", "1"), ("related_agents", "yes"), ("related_activities", "TRUE"),
 ])
 def test_a_value_that_a_parameter_does_not_know_is_refused(name: str, value: str) -> None:
     with pytest.raises(BadRequest, match=name):
         parse({name: value})
+
+
+@pytest.mark.parametrize(("text", "meant"), [("true", True), ("True", True), ("false", False), ("False", False)])
+def test_true_and_false_are_read_as_python_writes_them_too(text: str, meant: bool) -> None:
+    wanted = parse({"ascending": text})
+    assert isinstance(wanted, Listing)
+    assert wanted.ascending is meant
 
 
 def _args_of(wanted: Any) -> list[object]:
