@@ -4,6 +4,7 @@ An error that passes by itself is waited out for ever, on a new connection and f
 silently, a record that must not be skipped ends it loudly, and in both cases the other partitions go on.
 """
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Sequence
 from uuid import UUID
@@ -21,6 +22,7 @@ from services.projector.reader import Record
 from services.projector.run import Projection
 from services.projector.ticks import Ticks
 from services.projector.tools import Tools
+from services.runtime.postgres import while_connected
 
 RENEW_S = 1.0
 RUN_APART_S = 0.1
@@ -29,6 +31,8 @@ WORTH_A_RUN = 500
 """So many statements are folded at once, whoever waits for more."""
 AWAITED_S = 0.1
 """How long one hearing that somebody waits is good for; while he waits it is repeated."""
+RUN_S = 300.0
+"""How long a run may take in all. Its commands have shorter deadlines, but for a COPY, which waits until a frozen server reads on."""
 _CLOSE_S = 2.0
 Connection = asyncpg.Connection
 _log = structlog.get_logger()
@@ -105,7 +109,7 @@ class Worker:
                     self._failures += 1
                     metrics.RETRIES.labels(self.name, "").inc()
                     self._log.warning("waiting for what passes", error=repr(error), failures=self._failures)
-                    await self._pause(BACKOFF_S[min(self._failures, len(BACKOFF_S)) - 1])
+                    await self._back_off(BACKOFF_S[min(self._failures, len(BACKOFF_S)) - 1])
         finally:
             self._tools.turns.leave(self._stir)
             await self._ticks.stop()
@@ -116,25 +120,31 @@ class Worker:
         """Fold until an error or the stop; the connection is never used after an error."""
         conn = await open_connection(self._tools.dsn, self.name, self.version, self._owner)
         try:
-            await self._projection.prepare(conn)
-            committer = Committer(conn, self._projection, tells=self._tools.live, spans=self._tools.log.partitions > 1)
-            for lane in self._lanes.values():
-                lane.stop()  # where its cursor is has to be seen again
-            while not self._stopping:
-                for lane in list(self._lanes.values()):
-                    await self._guarded(conn, self._look_after(conn, lane))
-                await self._guarded(conn, self._pass_time(conn))
-                if parts := self._parts():
-                    await self._guarded(conn, self._fold(committer, parts))
-                    del parts  # what is parsed is large: it must not outlive the fold while this waits
-                else:
-                    await self._rest()
-            for cursor in self.cursors:
-                await cursor.release(conn)
+            async with while_connected(conn):
+                await self._work_on(conn)
             await conn.close(timeout=_CLOSE_S)
         finally:
             if not conn.is_closed():
                 conn.terminate()
+
+    async def _work_on(self, conn: Connection) -> None:
+        """Fold until the stop, then give the leases back."""
+        await self._projection.prepare(conn)
+        committer = Committer(conn, self._projection, tells=self._tools.live, spans=self._tools.log.partitions > 1)
+        for lane in self._lanes.values():
+            lane.stop()  # where its cursor is has to be seen again
+        while not self._stopping:
+            for lane in list(self._lanes.values()):
+                await self._guarded(conn, self._look_after(conn, lane))
+            await self._guarded(conn, self._pass_time(conn))
+            if parts := self._parts():
+                async with asyncio.timeout(RUN_S):
+                    await self._guarded(conn, self._fold(committer, parts))
+                del parts  # what is parsed is large: it must not outlive the fold while this waits
+            else:
+                await self._rest()
+        for cursor in self.cursors:
+            await cursor.release(conn)
 
     async def _guarded(self, conn: Connection, work: Awaitable[None]) -> None:
         """Do it; what ends the work on some partitions ends it on those alone."""
@@ -261,12 +271,16 @@ class Worker:
 
     async def _pause(self, seconds: float) -> None:
         """Wait for a nudge."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(seconds, RENEW_S)):
                 await self._nudge.wait()
-        except TimeoutError:
-            pass
         self._nudge.clear()
+
+    async def _back_off(self, seconds: float) -> None:
+        """Wait so long, whatever there is to look at, unless it is to stop."""
+        until = time.monotonic() + seconds
+        while not self._stopping and (left := until - time.monotonic()) > 0:
+            await self._pause(left)
 
     def _lose(self, fenced: Fenced) -> None:
         """See where the cursors really are: if that is not for us to see either, the leases are lost."""

@@ -2,8 +2,10 @@
 
 Every connection has a command timeout on this side and, on the server's, a statement timeout, an idle-in-transaction limit and TCP limits.
 """
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -110,6 +112,21 @@ def transient(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InterfaceError):  # asyncpg's own word for a lost connection, but for wrong arguments too
         return "clos" in str(error) or "connection" in str(error)
     return isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError)
+
+
+@asynccontextmanager
+async def while_connected(connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[None]:
+    """Cut the body short when the connection is lost, which a COPY in the middle of its data would never hear of. Raises TimeoutError then."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as limit:
+        def lost(_connection: object) -> None:
+            limit.reschedule(loop.time())
+
+        connection.add_termination_listener(lost)
+        try:
+            yield
+        finally:
+            connection.remove_termination_listener(lost)
 
 
 async def _keep(_connection: object) -> None:

@@ -1,12 +1,13 @@
 """Rules of connections: each has its limits on both sides, statements come from files, and it is known which errors pass."""
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from services.runtime.postgres import Connection, Statements, connect, open_pool, transient
+from services.runtime.postgres import Connection, Statements, connect, open_pool, transient, while_connected
 from tests.servers.postgres import MakePostgres
 
 
@@ -115,3 +116,29 @@ def test_a_name_given_twice_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="one is empty or given twice"):
         Statements(file)
+
+
+async def test_a_copy_in_the_middle_of_its_data_hears_that_its_connection_is_lost(make_postgres: MakePostgres) -> None:
+    server = await make_postgres(durable=False)
+    connection = await connect(server.dsn)
+    await connection.execute("create temp table big (content bytea)")
+
+    def rows() -> Iterator[tuple[bytes]]:
+        yield (bytes(1 << 20),)
+        server.freeze()
+        for _ in range(16):
+            yield (bytes(1 << 20),)
+
+    async def copy() -> None:
+        async with while_connected(connection):
+            await connection.copy_records_to_table("big", records=rows())
+
+    copying = asyncio.create_task(copy())
+    done, _ = await asyncio.wait({copying}, timeout=0.5)
+    assert not done, "a frozen server reads no more than fits into buffers"
+    server.kill9()
+
+    done, _ = await asyncio.wait({copying}, timeout=5)
+
+    assert done
+    assert transient(copying.exception() or AssertionError("it ended well"))
