@@ -9,7 +9,7 @@ import re
 from typing import cast
 
 from services.alternate import is_alternate, stands_for
-from services.core.errors import LrsError
+from services.core.errors import LrsError, Unauthenticated
 from services.runtime.http import (
     THROUGH_HEADER,
     VERSION_HEADER,
@@ -27,6 +27,7 @@ from services.runtime.http import (
     respond,
 )
 from services.runtime.state import State
+from services.runtime.telemetry import AUTH_FAILURES
 
 PATH = "/xapi/statements"
 _REDRIVE = re.compile(r"/v1/quarantine/[^/]+/redrive")
@@ -93,7 +94,7 @@ class _Web:
                 send = self._shared(send, origin)
             if is_alternate(scope):
                 try:
-                    scope, receive = await stands_for(scope, receive, self._state.settings.max_body_bytes)
+                    scope, receive = await stands_for(scope, receive, self._state.settings.max_body_bytes, self._state.keys.recognise)
                 except Disconnected:
                     return
                 except LrsError as error:
@@ -104,7 +105,9 @@ class _Web:
         await app(scope, receive, send)
 
     async def _refuse(self, send: Send, headers: dict[bytes, bytes], error: LrsError) -> None:
-        """Answer a form that stands for no request."""
+        """Answer a form that stands for no request, or that is of nobody known."""
+        if isinstance(error, Unauthenticated):
+            AUTH_FAILURES.labels("wrong" if b"authorization" in headers else "missing").inc()
         version = headers.get(b"x-experience-api-version", b"").decode("latin-1")
         answer = raw_headers({
             **problem_headers(error), "LRS-Outcome": error.outcome, "Connection": "close",

@@ -149,6 +149,16 @@ class Keys:
 
         Raises Unauthenticated, Forbidden, Unavailable when nothing is known of the key, or TooManyRequests.
         """
+        caller = await self.recognise(header)
+        if caller.rate is not None:
+            await self._rates.take(caller.key, caller.rate)
+        return caller
+
+    async def recognise(self, header: str | bytes | None) -> Caller:
+        """Return whose Authorization header this is; no request is let in by that, and none counts towards a rate.
+
+        Raises Unauthenticated, Forbidden, or Unavailable when nothing is known of the key.
+        """
         print_of_header = self._print(header)
         verified = self._verified.get(print_of_header)
         if verified is None or time.monotonic() - verified[1] >= FRESH_S:
@@ -156,10 +166,7 @@ class Keys:
             if len(self._verified) >= _MAX_VERIFIED:
                 self._verified.clear()
             verified = self._verified[print_of_header] = (caller, min(at, ends - FRESH_S))
-        caller = verified[0]
-        if caller.rate is not None:
-            await self._rates.take(caller.key, caller.rate)
-        return caller
+        return verified[0]
 
     async def _verify(self, header: str | bytes | None) -> tuple[Caller, float, float]:
         """Return the caller, until when the credentials are good, and when that was known (both monotonic)."""
@@ -186,6 +193,11 @@ class Keys:
             raise Unauthenticated("This API key is unknown, revoked or expired, or its secret is wrong.")
         self._use.note(key)
         return row.caller, ends, seen.at
+
+    async def in_force(self, key: str) -> bool:
+        """Return whether there is an API key of this id that is neither revoked nor expired. Raises Unavailable when nothing is known of it."""
+        row = (await self._lookup(key)).row
+        return row is not None and time.monotonic() < row.ends
 
     def note_version(self, caller: Caller, version: str) -> None:
         """Remember the xAPI version that a key speaks, for answers to its requests that name none."""
