@@ -1,6 +1,6 @@
 """Which statements a query gives, worked out one statement at a time from xAPI Communication 2.1.3: the slow truth that the store is compared with.
 
-It shares no code with the services.
+It shares no code with the services. It knows no bound on what a reference lends: whoever asks it keeps below 64 further agents and activities in a chain.
 """
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

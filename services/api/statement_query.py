@@ -20,7 +20,8 @@ _INT8_MIN, _INT8_MAX = -(2**63), 2**63 - 1
 PARAMETERS = (
     Parameter("statementId", "The statement with this id, unless it is voided.", UUID_TEXT),
     Parameter("voidedStatementId", "The voided statement with this id.", UUID_TEXT),
-    Parameter("agent", "JSON of an agent or identified group: statements with it as actor or object, or as a member of a group there.", JSON_TEXT),
+    Parameter("agent", "JSON of an agent or identified group: statements with it as actor or object, or as a member of a group there. Of all that a "
+              "StatementRef leads to, 64 agents and activities count besides actors, authorities and activities that are objects.", JSON_TEXT),
     Parameter("verb", "Statements with this verb.", IRI),
     Parameter("activity", "Statements about this activity.", IRI),
     Parameter("registration", "Statements of this registration.", UUID_TEXT),

@@ -47,13 +47,11 @@ class Worker:
         self._projection, self._tools = projection, tools
         self._leads = self.name == SPANNED
         self._gathers = tools.live and not self._leads
-        self._lanes: dict[int, Lane] = {}
-        self._nudge = asyncio.Event()
+        self._lanes, self._nudge = dict[int, Lane](), asyncio.Event()
         self._stopping = self._rests = False
         self._ticks = Ticks(tools.log, tools.turns, self.nudge, leads=self._leads)
         self._began = self._awaited = 0.0
-        self._failures = 0
-        self._log = _log.bind(projection=self.name, version=version)
+        self._failures, self._log = 0, _log.bind(projection=self.name, version=version)
 
     @property
     def cursors(self) -> list[Cursor]:
@@ -248,10 +246,7 @@ class Worker:
         """Look at what a lane has read: the other partitions will have to pass it."""
         if self._leads and self._tools.live and (wanted := wanted_by(records)) is not None:
             self._ticks.want(wanted)
-        if records:
-            self._stir()
-        else:
-            self.nudge()
+        (self._stir if records else self.nudge)()
 
     def _stir(self) -> None:
         """Have it look around if it may have something to fold; what it lets gather, it looks at in its time."""

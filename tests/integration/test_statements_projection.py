@@ -1,4 +1,6 @@
 """The searchable store: which copy of an id stands, which voids are in force, what a statement is found by, in whatever order all that arrives."""
+from collections import Counter
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -74,6 +76,24 @@ async def test_who_refers_to_a_statement_has_its_keys_from_when_all_on_the_way_i
     assert {tuple(each) for each in rows} == {
         (1000, 2, 3000, Via.ACTIVITY), (1000, 2, 3000, Via.RELATED_ACTIVITY), (1000, 2, 3000, Via.RELATED_AGENT),
         (3000, 1, 2000, Via.ACTIVITY), (3000, 1, 2000, Via.RELATED_ACTIVITY), (3000, 1, 2000, Via.RELATED_AGENT), (3000, 1, 2000, Via.AUTHORITY)}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("members", [40, 500])
+async def test_who_refers_to_large_groups_has_a_bounded_number_of_rows_the_nearest_first(database: str, members: int, order: int) -> None:
+    team = {"objectType": "Group", "member": [{"mbox": f"mailto:member{n}@example.org"} for n in range(members)]}
+    context = {"registration": str(uuid4()), "team": team}
+    chain = [uuid4() for _ in range(17)]
+    large = [refer(one, target, context=context) for one, target in pairwise(chain)] + [statement(chain[-1], context=context)]
+    referring = [refer(uuid4(), chain[0]) for _ in range(3)]
+    await fold_statements(database, *[[record(n % 3, raw, stored=1000 + n)] for n, raw in enumerate(referring + large)][::order])
+    rows = await fetch(database, "select seq >> 8 as stored, kind, hops from statement_via where seq < 1003 << 8")
+    assert len(rows) == len(referring) * (16 * 6 + 64)  # actor and authority twice each, verb, registration; and members
+    assert {tuple(each) for each in rows if each["kind"] == Via.REGISTRATION} == {
+        (1000 + n, Via.REGISTRATION, hops) for n in range(3) for hops in range(1, 17)}
+    related = Counter(each["hops"] for each in rows if each["kind"] == Via.RELATED_AGENT)
+    nearest = min(members, 64)
+    assert (related[1], related[2], related[3]) == (3 * (2 + nearest), 3 * (2 + 64 - nearest), 3 * 2)
 
 
 async def test_a_copy_that_falls_takes_what_it_is_found_by_with_it(database: str) -> None:

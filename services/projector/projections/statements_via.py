@@ -1,8 +1,11 @@
 """StatementRefs followed while folding: whoever refers to a statement is found by its keys too, and so on up the chain (xAPI Communication 2.1.3).
 
-`statement_via` is determined by the set of statements. Who comes first leaves a phantom of its target, as a voiding statement does, so only runs that hold
-a StatementRef, or an id that was there before, come here. Such a run locks all that its changed statements lead to before it reads what they say: of two
-runs that meet in one chain the second sees what the first has written.
+`statement_via` is determined by the set of statements. A statement has at most 256 rows in it, whatever it leads to: 8 for each of 16 others, and 2 for
+each of `MOST_FURTHER` keys. What it has of a nearer one never depends on who is behind that: it stays found as the chain grows.
+
+Who comes first leaves a phantom of its target, as a voiding statement does, so only runs that hold a StatementRef, or an id that was there before, come here.
+Such a run locks all that its changed statements lead to before it reads what they say: of two runs that meet in one chain the second sees what the first has
+written.
 """
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -20,12 +23,18 @@ from services.runtime.postgres import Statements
 
 Connection = asyncpg.Connection
 Key = tuple[int, UUID]
+_Found = tuple[int, tuple[Via, ...]]
 
 _sql = Statements(Path(__file__).with_suffix(".sql"))
 _COLUMNS = ("key", "seq", "whole", "tenant_id", "kind", "hops")
 _COPIED_AT_ONCE = 20_000
 """Each command has its deadline, and any number may have referred to what arrives late."""
 _FOLLOWED_AT_ONCE = 5_000
+_READ_AT_ONCE = 500
+"""Statements that are referred to are parsed again, and may be large."""
+MOST_FURTHER = 64
+"""Agents and activities that all whom a statement leads to lend it together, besides what they hold in columns of their own (actor, authority, the activity
+they are about): else a few bytes that refer to large groups would copy all their members."""
 
 
 async def follow(
@@ -65,25 +74,36 @@ async def _write(conn: Connection, chains: Sequence[asyncpg.Record]) -> None:
     ids = {(row["tenant_id"], row["id"]) for row in chains}
     if not ids:
         return
-    found = await conn.fetch(_sql.reached, *_columns(ids))
-    reached = {(row["tenant_id"], row["id"]): _Reached(row["seq"], row["authority"], list(_keys(row))) for row in found}
+    reached = await _reached(conn, list(ids))
     rows = _rows(chains, reached)
     while chunk := list(islice(rows, _COPIED_AT_ONCE)):
         await conn.copy_records_to_table("statement_via", records=chunk, columns=_COLUMNS)
 
 
 class _Reached(NamedTuple):
-    """A statement that others refer to: its place, who vouches for it, and (kind, key) of what it is found by."""
+    """A statement that others refer to: its place, who vouches for it, and what it is found by, as keys with the kinds of each."""
 
     seq: int
     authority: int
-    keys: list[tuple[int, int]]
+    own: list[_Found]
+    """What its own columns hold: 7 rows at most."""
+    further: list[_Found]
+    """Others, `MOST_FURTHER` at most: agents as `agent` finds them, activities, then other agents, in the order of their keys each."""
+
+
+async def _reached(conn: Connection, ids: Sequence[Key]) -> dict[Key, _Reached]:
+    """Return those of these statements that are there."""
+    reached: dict[Key, _Reached] = {}
+    for n in range(0, len(ids), _READ_AT_ONCE):
+        for row in await conn.fetch(_sql.reached, *_columns(ids[n:n + _READ_AT_ONCE])):
+            reached[row["tenant_id"], row["id"]] = _Reached(row["seq"], row["authority"], list(_own(row)), list(islice(_further(row), MOST_FURTHER)))
+    return reached
 
 
 def _rows(chains: Iterable[asyncpg.Record], reached: dict[Key, _Reached]) -> Iterator[tuple[int, ...]]:
     """Yield the rows of chains: each from the nearest on, up to a phantom or to where it has been."""
     for (tenant_id, _), chain in groupby(chains, key=itemgetter("tenant_id", "own")):
-        whole, voices, been = -(2**63), set[int](), set[UUID]()
+        whole, voices, been, spare = -(2**63), set[int](), set[UUID](), MOST_FURTHER
         for hops, row in enumerate(chain, 1):
             found = reached.get((tenant_id, row["id"]))
             if found is None or row["id"] in been:
@@ -91,25 +111,37 @@ def _rows(chains: Iterable[asyncpg.Record], reached: dict[Key, _Reached]) -> Ite
             been.add(row["id"])
             voices.add(found.authority)
             whole = max(whole, found.seq)
-            for kind, key in found.keys:
-                yield key, row["seq"], whole, tenant_id, kind, hops
+            further = found.further[:spare]
+            spare -= len(further)
+            for key, kinds in (*found.own, *further):
+                for kind in kinds:
+                    yield key, row["seq"], whole, tenant_id, int(kind), hops
             if len(voices) == 1:
                 yield found.authority, row["seq"], whole, tenant_id, int(Via.AUTHORITY), hops
 
 
-def _keys(row: asyncpg.Record) -> Iterator[tuple[int, int]]:
-    """Yield the keys of a statement that is referred to, each with what it is a key of."""
-    keys: Keys = keys_of_row(row)
-    agents = keys.agents if row["actor"] is None else {*keys.agents, row["actor"]}
-    activities = set() if row["activity"] is None else {row["activity"]}
-    for kind, found in (
-        (Via.AGENT, agents), (Via.RELATED_AGENT, {*agents, *keys.related, row["authority"]}), (Via.VERB, {row["verb"]}),
-        (Via.ACTIVITY, activities), (Via.RELATED_ACTIVITY, {*activities, *keys.activities}),
-    ):
-        for key in found:
-            yield int(kind), key
+def _own(row: asyncpg.Record) -> Iterator[_Found]:
+    """Yield the keys in the columns of a statement."""
+    if row["actor"] is not None:
+        yield row["actor"], (Via.AGENT, Via.RELATED_AGENT)
+    if row["authority"] != row["actor"]:
+        yield row["authority"], (Via.RELATED_AGENT,)
+    yield row["verb"], (Via.VERB,)
+    if row["activity"] is not None:
+        yield row["activity"], (Via.ACTIVITY, Via.RELATED_ACTIVITY)
     if row["registration"] is not None:
-        yield int(Via.REGISTRATION), registration_key(row["registration"])
+        yield registration_key(row["registration"]), (Via.REGISTRATION,)
+
+
+def _further(row: asyncpg.Record) -> Iterator[_Found]:
+    """Yield the other keys of a statement, in an order that depends on nothing else."""
+    keys: Keys = keys_of_row(row)
+    for key in sorted(keys.agents):
+        yield key, (Via.AGENT,) if key == row["authority"] else (Via.AGENT, Via.RELATED_AGENT)
+    for key in sorted(keys.activities):
+        yield key, (Via.RELATED_ACTIVITY,)
+    for key in sorted(keys.related):
+        yield key, (Via.RELATED_AGENT,)
 
 
 def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
