@@ -24,7 +24,6 @@ from services.core.errors import BadRequest, InvalidStatement
 from services.core.fingerprint import canonical
 from services.core.vocabulary import SIGNATURE
 
-MAX_BYTES = 4 << 20
 _HASHES: dict[str, hashes.HashAlgorithm] = {"RS256": hashes.SHA256(), "RS384": hashes.SHA384(), "RS512": hashes.SHA512()}
 _MAX_CERTIFICATES = 8
 _MAX_KEY_BITS = 8192

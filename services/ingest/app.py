@@ -20,10 +20,9 @@ from services.ingest.quarantine import names, told
 from services.ingest.quarantine_redrive import PATH as REDRIVE
 from services.ingest.quarantine_redrive import Redrive, is_redrive
 from services.ingest.statements import AsideId, Batch, NewId, batch_of, keyed_ids
-from services.ingest.write import VISIBLE_S, LostRace, Writer
+from services.ingest.write import VISIBLE_S, Keep, LostRace, Writer
 from services.runtime import telemetry
 from services.runtime.auth import Caller
-from services.runtime.failpoint import hit
 from services.runtime.http import (
     App,
     Disconnected,
@@ -167,14 +166,13 @@ class _Ingest:
     async def _write_with_attachments(self, request: _Request, arriving: Arriving, declared: bytes | None) -> _Answer:
         assert request.boundary is not None
         async with uploaded(arriving, request.boundary, declared, self._state, partial(self._batch_of, request)) as upload:
-            await upload.check_signatures(request.version, self._trust, self._state.now())
-            await upload.keep(self._state.attachments, request.caller)
-            hit("ingest.after_attachments")
-            return await self._write(request, upload.batch)
+            await upload.check_signatures(
+                request.version, self._trust, self._state.now(), self._state.settings.max_statement_bytes)
+            return await self._write(request, upload.batch, partial(upload.keep, self._state.attachments, request.caller))
 
-    async def _write(self, request: _Request, batch: Batch) -> _Answer:
+    async def _write(self, request: _Request, batch: Batch, keep: Keep | None = None) -> _Answer:
         telemetry.INGEST_BATCH.add(len(batch.statements))
-        written = await self._writer.write(request.caller, request.version, batch, wait=not request.at_once)
+        written = await self._writer.write(request.caller, request.version, batch, wait=not request.at_once, keep=keep)
         if not written.visible and not request.at_once:
             with contextlib.suppress(LrsError):
                 await self._state.visibility.fresh()

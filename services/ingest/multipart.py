@@ -1,6 +1,7 @@
 """A write of statements with attachments, in multipart/mixed: the statements first, then a part for each content (xAPI Communication 1.5.2, Data 2.4.11).
 
-Content is compared with its digest while it arrives and kept before the statements are appended: what dies in between leaves content nobody refers to.
+Content is compared with its digest while it arrives and kept when nothing is left that would refuse the statements, before they
+are appended: what dies in between leaves content nobody refers to.
 """
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -8,27 +9,42 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import orjson
 from cryptography.x509.verification import Store
 
 from services.core.actor import authority_text
-from services.core.errors import BadRequest, InvalidStatement, TooLarge
+from services.core.errors import BadRequest, InvalidStatement, Overloaded, TooLarge
 from services.core.keys import key64
 from services.core.multipart import Limits, MultipartParser, PartBegins, PartBytes
-from services.core.signature import MAX_BYTES, signatures, trusted, verify
+from services.core.signature import trusted, verify
+from services.core.syntax import is_sha2
 from services.core.timeline import moment
-from services.ingest.statements import Batch
+from services.core.vocabulary import SIGNATURE
+from services.ingest.statements import Batch, Incoming
 from services.runtime.attachments.spool import Spool, Spooled
 from services.runtime.attachments.store import Address, Attachments, ContentUnavailable
 from services.runtime.auth import Caller
+from services.runtime.failpoint import hit
 from services.runtime.http import Disconnected, Receive, TooSlow
 from services.runtime.settings import Settings
 from services.runtime.state import State
 
 UPLOAD_S = 300.0
 """How long a whole body may take to arrive."""
+UPLOADS_AT_ONCE = 32
+"""How many bodies one process takes at once, which bounds the disk that they fill while they arrive."""
 _AT_ONCE = 4
+MAX_SIGNATURES = 4
+"""How many signatures, of different content, one statement may have."""
+MAX_VERIFIED = 500
+"""How many are verified in one request."""
+VERIFYING_S = 20.0
+"""How long that may take in all."""
+_SIGNATURE_BYTES = 64 << 10
+"""What a signature may have beyond the statement in it: its header with the certificates, and the signature itself."""
+_arriving: set[object] = set()
 BatchOf = Callable[[bytes, frozenset[str]], Batch]
 """Gives the statements of a body, for which content with these digests came along. Raises BadRequest."""
 
@@ -95,22 +111,39 @@ class Upload:
                     group.create_task(keep(part))
         except* ContentUnavailable as errors:
             raise ContentUnavailable from errors
+        hit("ingest.after_attachments")
 
-    async def check_signatures(self, version: str, trust: Store | None, now: int) -> None:
-        """Hold every signature that came along against its statement. Raises BadRequest with a pointer."""
-        for incoming in self.batch.statements:
-            statement = orjson.loads(incoming.raw)
-            for attachment in signatures(statement):
-                part = self.parts.get(attachment["sha2"].lower())
-                if part is not None:
-                    place = f"{self.batch.place(incoming)}/attachments/{statement['attachments'].index(attachment)}"
-                    check = partial(verify, statement=statement, id_=incoming.id, version=version, trust=trust, now=moment(now))
-                    await asyncio.to_thread(_check_signature, part, check, place)
+    async def check_signatures(self, version: str, trust: Store | None, now: int, max_statement_bytes: int) -> None:
+        """Hold every signature that came along against its statement, each once. Raises BadRequest with a pointer, or TooLarge."""
+        limit, verified = max_statement_bytes * 4 // 3 + _SIGNATURE_BYTES, 0
+        try:
+            async with asyncio.timeout(VERIFYING_S):
+                for incoming in self.batch.statements:
+                    statement = orjson.loads(incoming.raw)
+                    for at, part in self._signatures(statement, incoming):
+                        verified += 1
+                        if verified > MAX_VERIFIED:
+                            raise TooLarge(f"The statements of one request may have at most {MAX_VERIFIED} signatures.")
+                        check = partial(verify, statement=statement, id_=incoming.id, version=version, trust=trust, now=moment(now))
+                        await asyncio.to_thread(_check_signature, part, check, f"{self.batch.place(incoming)}/attachments/{at}", limit)
+        except TimeoutError as error:
+            raise TooLarge("The signatures of this request take too long to verify: send fewer statements at once.") from error
+
+    def _signatures(self, statement: dict[str, Any], incoming: Incoming) -> list[tuple[int, Spooled]]:
+        """Return the content of a statement's signatures as far as it came along, each once, with its place among the attachments. Raises BadRequest."""
+        found: dict[str, tuple[int, Spooled]] = {}
+        for at, attachment in enumerate(statement.get("attachments", ())):
+            sha2 = attachment["sha2"].lower()
+            if attachment["usageType"] == SIGNATURE and sha2 in self.parts:
+                found.setdefault(sha2, (at, self.parts[sha2]))
+        if len(found) > MAX_SIGNATURES:
+            raise BadRequest(f"A statement may have at most {MAX_SIGNATURES} signatures.", pointer=f"{self.batch.place(incoming)}/attachments")
+        return list(found.values())
 
 
-def _check_signature(part: Spooled, check: Callable[[bytes], None], place: str) -> None:
-    if part.size > MAX_BYTES:
-        raise TooLarge(f"A signature may have at most {MAX_BYTES} bytes.", pointer=place)
+def _check_signature(part: Spooled, check: Callable[[bytes], None], place: str, limit: int) -> None:
+    if part.size > limit:
+        raise TooLarge(f"A signature may have at most {limit} bytes.", pointer=place)
     try:
         check(part.read())
     except InvalidStatement as error:
@@ -130,6 +163,7 @@ class _Reading:
     asked: frozenset[str] = frozenset()
     spool: Spool | None = None
     parts: dict[str, Spooled] = field(default_factory=dict)
+    turn: object = field(default_factory=object)
 
     def begin(self, headers: dict[str, str]) -> None:
         """A part begins."""
@@ -147,6 +181,8 @@ class _Reading:
         sha2 = headers.get("x-experience-api-hash", "").lower()
         if not sha2:
             raise BadRequest("Each part after the first is the content of an attachment and needs the header X-Experience-API-Hash, with its digest.")
+        if not is_sha2(sha2):
+            raise BadRequest("The header X-Experience-API-Hash of a part is no digest of SHA-2: 56, 64, 96 or 128 hexadecimal digits.")
         if sha2 not in self.asked:
             raise BadRequest("No attachment of the statements has the digest (sha2) that the header X-Experience-API-Hash of a part gives.")
         self.spool = Spool(self.incoming, sha2)
@@ -200,6 +236,9 @@ async def uploaded(arriving: Arriving, boundary: bytes, declared: bytes | None, 
     settings = state.settings
     parser = MultipartParser(boundary, Limits(parts=1 + settings.max_attachments))
     reading = _Reading(batch_of, settings.max_body_bytes, state.attachments.incoming)
+    if len(_arriving) >= UPLOADS_AT_ONCE:
+        raise Overloaded("More statements with attachments arrive than are taken at once; repeat the request unchanged a little later.")
+    _arriving.add(reading.turn)
     try:
         try:
             async with asyncio.timeout(UPLOAD_S):
@@ -218,6 +257,7 @@ async def uploaded(arriving: Arriving, boundary: bytes, declared: bytes | None, 
         parser.close()
         yield reading.upload()
     finally:
+        _arriving.discard(reading.turn)
         reading.discard()
 
 
@@ -233,5 +273,9 @@ def _asked(body: bytes) -> frozenset[str]:
             for holder in (statement, statement.get("object")):
                 attachments = holder.get("attachments") if isinstance(holder, dict) else None
                 if isinstance(attachments, list):
-                    found |= {one["sha2"].lower() for one in attachments if isinstance(one, dict) and isinstance(one.get("sha2"), str)}
+                    found |= {one["sha2"].lower() for one in attachments if isinstance(one, dict) and _is_digest(one.get("sha2"))}
     return frozenset(found)
+
+
+def _is_digest(given: Any) -> bool:
+    return isinstance(given, str) and is_sha2(given)

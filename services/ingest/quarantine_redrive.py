@@ -1,6 +1,7 @@
 """POST /v1/quarantine/{id}/redrive: a statement that was set aside is sent on, corrected (it is the body) or, without a body, as it was sent.
 
 It is written as a POST of the key that sent it would be: its authority vouches, with its scopes, but of ours only those that whoever sends it on has too.
+So whoever sends it on may write statements himself, the key is still in force, and no correction makes a voiding statement of one that was none.
 Sent on twice it is stored once: its id was settled when it was set aside.
 """
 import asyncio
@@ -13,10 +14,11 @@ import asyncpg
 import msgspec
 import orjson
 
-from services.core.errors import BadRequest, LrsError, NotFound, Unavailable
+from services.core.errors import BadRequest, Forbidden, LrsError, NotFound, Unavailable
 from services.core.scopes import XAPI
 from services.core.signature import signatures
 from services.core.syntax import is_uuid
+from services.core.vocabulary import VOIDED
 from services.ingest.statements import Batch, batch_of
 from services.ingest.write import Writer
 from services.runtime.auth import Caller
@@ -55,6 +57,7 @@ class Redrive:
         """Return what is asked. Raises LrsError for a request that is refused whatever its body is."""
         caller = await self._state.keys.authenticate(headers.get(b"authorization"))
         caller.require("lrs:manage")
+        caller.require("statements/write")
         parse_query(scope["query_string"], ())
         media = headers.get(b"content-type", JSON_TYPE.encode()).split(b";", 1)[0].strip().lower()
         if media != JSON_TYPE.encode() or headers.get(b"content-encoding", b"").strip().lower() not in {b"", b"identity"}:
@@ -74,6 +77,9 @@ class Redrive:
             body.strip() or row["raw"], row["xapi"], state.settings, lambda _: (row["statement_id"], False), single=str(row["statement_id"]),
             sent=frozenset(row["sent"]))
         _check_unsigned(batch, row["sent"])
+        _check_voids(batch, row["raw"], caller)
+        if not await state.keys.in_force(row["credential"]):
+            raise Forbidden("The key that sent this statement is revoked or expired: send it, corrected, to /xapi/statements with another key.")
         sender = Caller(caller.tenant, caller.tenant_id, row["credential"], orjson.loads(row["authority"]), lent(row["scopes"], caller))
         written = await self._writer.write(sender, row["xapi"], batch, wait=not asked.at_once)
         try:
@@ -110,6 +116,23 @@ def _check_unsigned(batch: Batch, sent: list[str]) -> None:
     for incoming in batch.statements:
         if any(attachment["sha2"].lower() in sent for attachment in signatures(orjson.loads(incoming.raw))):
             raise BadRequest("A signed statement is not sent on from here: send it, with its signature, to /xapi/statements.", pointer="/attachments")
+
+
+def _check_voids(batch: Batch, raw: bytes, caller: Caller) -> None:
+    """Raise Forbidden for a correction that voids what the bytes that were sent did not, unless the caller may void anything."""
+    wanted = _voids(orjson.loads(batch.statements[0].raw))
+    if wanted is not None and wanted != _voids(orjson.loads(raw)) and not caller.may("lrs:void"):
+        raise Forbidden(
+            "The statement that was set aside does not void what this one does: that needs the scope lrs:void.", pointer="/verb/id", scopes=["lrs:void"])
+
+
+def _voids(statement: Any) -> str | None:
+    """Return the id, in lower case, that a statement, valid or not, says it voids; "" for one that is no text, None if it does not void."""
+    verb, thing = (statement.get(name) if isinstance(statement, dict) else None for name in ("verb", "object"))
+    if not isinstance(verb, dict) or verb.get("id") != VOIDED:
+        return None
+    target = thing.get("id") if isinstance(thing, dict) else None
+    return target.lower() if isinstance(target, str) else ""
 
 
 def _nothing() -> LrsError:

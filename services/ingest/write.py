@@ -3,7 +3,7 @@
 Look up, append, wait until visible, look again only if a fold met a losing copy meanwhile. What is refused before the append was never written.
 """
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import msgspec
@@ -23,6 +23,8 @@ from services.runtime.position import Mark
 from services.runtime.state import State
 
 VISIBLE_S = 2.0
+Keep = Callable[[], Awaitable[None]]
+"""Keeps what has to be durable before the statements that refer to it. Raises Unavailable."""
 
 
 class Written(msgspec.Struct, eq=False):
@@ -54,12 +56,15 @@ class Writer:
         self._lookup = Lookup(state.rows)
         self._quarantine = Quarantine(state)
 
-    async def write(self, caller: Caller, version: str, batch: Batch, *, wait: bool) -> Written:
+    async def write(self, caller: Caller, version: str, batch: Batch, *, wait: bool, keep: Keep | None = None) -> Written:
         """Write what is not there yet and return once visible (without `wait`: once durable). What the batch sets aside is in quarantine before that.
 
+        `keep` is called before anything of the batch is kept, but not for one that is refused because of what stands or for want of room.
         Raises Conflict (nothing written), LostRace, Overloaded, Unavailable, TooLarge or LogUnavailable.
         """
         if not batch.statements:
+            if keep is not None:
+                await keep()
             await self._quarantine.keep(caller, version, batch)
             return Written([], visible=False)
         visibility = self._state.visibility
@@ -70,6 +75,10 @@ class Writer:
             marks += [found.seq for found in standing.values()]
             telemetry.INGEST_STATEMENTS.add(len(standing), "duplicate")
         hit("ingest.after_lookup")
+        if keep is not None:
+            if new:
+                self._state.visibility.check_room(self._partition(caller, batch.who)[1])
+            await keep()
         if batch.aside:
             await self._quarantine.keep(caller, version, batch)
         if new:
@@ -107,8 +116,7 @@ class Writer:
 
     async def _append(self, caller: Caller, version: str, who: str, new: Sequence[Incoming]) -> Mark:
         state = self._state
-        key = state.hashes.partition_key(caller.tenant, who)
-        partition = partition_of(key, state.log.partitions)
+        key, partition = self._partition(caller, who)
         state.visibility.check_room(partition)
         value = encode_statements(
             batch=new[0].id if new[0].made else state.new_id(), tenant=caller.tenant, authority=caller.authority, credential=caller.key,
@@ -126,6 +134,10 @@ class Writer:
         telemetry.LOG_APPEND_DURATION.add(time.perf_counter() - started)
         state.visibility.backlog.note(position, len(value), len(new))
         return position
+
+    def _partition(self, caller: Caller, who: str) -> tuple[bytes, int]:
+        key = self._state.hashes.partition_key(caller.tenant, who)
+        return key, partition_of(key, self._state.log.partitions)
 
     async def _until_visible(self, marks: Sequence[Mark]) -> bool:
         visibility = self._state.visibility

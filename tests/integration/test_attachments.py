@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from services.core.vocabulary import SIGNATURE
+from services.ingest import multipart as multipart_body
 from services.ingest.app import create_ingest
 from tests.integration.api_service import STATEMENTS, THROUGH, Service, Tenant, api_service
 from tests.servers.in_process import settings_for, statement, web_process
@@ -208,6 +209,8 @@ async def test_the_alternate_request_syntax_takes_multipart_content(tenant: Tena
     (multipart(statement(attachments=[attachment(ESSAY)]), part(ESSAY, X_Experience_API_Hash="")), "needs the header X-Experience-API-Hash"),
     (multipart(statement(attachments=[attachment(ESSAY)]), part(ESSAY), part(PHOTO)), "No attachment of the statements has the digest"),
     (multipart(statement(), part(ESSAY)), "No attachment of the statements has the digest"),
+    (multipart(statement(attachments=[attachment(ESSAY, sha2="abc")]), part(ESSAY, X_Experience_API_Hash="abc")), "sha2"),
+    (multipart(statement(), part(ESSAY, X_Experience_API_Hash="x" * 64)), "is no digest of SHA-2"),
     (multipart(statement(attachments=[attachment(ESSAY)]), ({"Content-Type": "application/json"}, b"{}")), "needs the header X-Experience-API-Hash"),
     (multipart(statement(attachments=[attachment(ESSAY)]), part(PHOTO, X_Experience_API_Hash=sha2(ESSAY))), "does not have the digest"),
     (multipart(statement(attachments=[attachment(ESSAY)])), "no part of the request has its content"),
@@ -297,6 +300,17 @@ async def test_a_body_that_stops_arriving_is_a_408_and_leaves_no_part(postgres: 
     postgres.drop(dsn)
 
 
+async def test_only_so_many_bodies_arrive_at_once_and_each_makes_room_for_the_next(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    def body() -> bytes:
+        return multipart(statement(attachments=[attachment(ESSAY)]), part(ESSAY))
+
+    monkeypatch.setattr(multipart_body, "UPLOADS_AT_ONCE", 1)
+    assert [(await post(tenant, each)).status_code for each in (body(), body()[:-8], body())] == [200, 400, 200]
+    monkeypatch.setattr(multipart_body, "UPLOADS_AT_ONCE", 0)
+    refused = await post(tenant, body())
+    assert (refused.status_code, refused.headers["Retry-After"], refused.headers["LRS-Outcome"]) == (503, "1", "rejected")
+
+
 async def test_who_may_not_write_sends_no_content(tenant: Tenant) -> None:
     reader = await tenant.with_scopes("statements/read")
     answer = await post(tenant, multipart(statement(attachments=[attachment(ESSAY)]), part(ESSAY)), reader)
@@ -340,12 +354,13 @@ async def test_a_voided_statement_s_content_is_seen_with_it_alone(tenant: Tenant
     assert (await get(tenant, voidedStatementId=sent["id"]))[1] == {sha2(ESSAY): ESSAY}
 
 
-async def test_a_conflict_and_a_duplicate_are_as_without_attachments(tenant: Tenant) -> None:
+async def test_a_conflict_and_a_duplicate_are_as_without_attachments(tenant: Tenant, service: Service) -> None:
     sent = statement(attachments=[attachment(ESSAY)])
     for _ in range(2):
         assert (await post(tenant, multipart(sent, part(ESSAY)))).json() == [sent["id"]]
-    other = {**sent, "attachments": [attachment(PHOTO)]}
+    other, before = {**sent, "attachments": [attachment(PHOTO)]}, files(service)
     assert (await post(tenant, multipart(other, part(PHOTO)))).status_code == 409
+    assert files(service) == before, "nothing is kept of what is refused"
     assert (await get(tenant))[1] == {sha2(ESSAY): ESSAY}
 
 
@@ -373,6 +388,32 @@ async def test_signatures_that_do_not_hold_are_refused_with_a_pointer(tenant: Te
     answer = await post(tenant, signed(sent, jws(sent)))
     assert (answer.status_code, answer.json()["pointer"]) == (400, "/attachments/0")
     assert says in answer.json()["detail"]
+
+
+async def test_a_signature_is_verified_once_however_often_its_statement_names_it(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multipart_body, "MAX_VERIFIED", 1)
+    sent = statement()
+    jws = SIGNER.jws(sent)
+    named = attachment(jws, usageType=SIGNATURE, contentType="application/octet-stream")
+    assert (await post(tenant, multipart({**sent, "attachments": [named] * 50}, part(jws)))).status_code == 200
+    others = [statement(), statement()]
+    each = [SIGNER.jws(one) for one in others]
+    body = multipart([one | {"attachments": [attachment(jws, usageType=SIGNATURE, contentType="application/octet-stream")]}
+                      for one, jws in zip(others, each, strict=True)], *(part(jws) for jws in each))
+    refused = await post(tenant, body)
+    assert (refused.status_code, "at most 1 signatures" in refused.json()["detail"]) == (413, True)
+
+
+async def test_a_statement_has_few_signatures_and_none_is_much_larger_than_a_statement(tenant: Tenant, service: Service) -> None:
+    sent = statement()
+    many = [SIGNER.jws(sent, kid=str(number)) for number in range(5)]
+    named = [attachment(jws, usageType=SIGNATURE, contentType="application/octet-stream") for jws in many]
+    refused = await post(tenant, multipart({**sent, "attachments": named}, *map(part, many)))
+    assert (refused.status_code, refused.json()["pointer"]) == (400, "/attachments")
+    assert (await post(tenant, multipart({**sent, "attachments": named[:4]}, *map(part, many[:4])))).status_code == 200
+    large = SIGNER.jws(sent, kid="x" * (service.web.state.settings.max_statement_bytes * 4 // 3))
+    refused = await post(tenant, signed(statement(), large))
+    assert (refused.status_code, refused.json()["pointer"]) == (413, "/attachments/0")
 
 
 async def test_a_signature_has_one_content_type_however_it_is_sent(tenant: Tenant) -> None:

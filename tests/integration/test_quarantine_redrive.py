@@ -3,12 +3,15 @@ import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
 from services.core.vocabulary import SIGNATURE
+from services.runtime import auth
+from services.runtime.api_keys import revoke_key
 from services.runtime.failpoint import FAILPOINTS
 from tests.integration.api_service import STATEMENTS, Service, api_service
 from tests.integration.setting_aside import PATH, Sides, bad, sides_of
@@ -76,11 +79,55 @@ async def test_who_sends_a_statement_on_lends_it_no_trust_that_he_has_not(servic
     wrong = statement(verb={"id": "http://adlnet.gov/expapi/verbs/voided"}, object=reference)
     await sides.post([wrong])
     [found] = await sides.listed()
-    manager = await sides.tenant.with_scopes("lrs:manage")
-    corrected = wrong | {"object": reference | {"id": target["id"]}}
-    assert (await manager.post(f"{PATH}/{found['id']}/redrive", json=corrected)).status_code == 200
-    assert await sides.stored(wrong["id"]) is not None
+    manager = await sides.tenant.with_scopes("lrs:manage", "statements/write")
+    voiding = wrong | {"object": reference | {"id": target["id"]}}
+    refused = await manager.post(f"{PATH}/{found['id']}/redrive", json=voiding)
+    assert (refused.status_code, refused.json()["pointer"], refused.json()["scopes"]) == (403, "/verb/id", ["lrs:void"])
     assert await sides.stored(target["id"]) is not None, "lrs:void is not the manager's to lend"
+    assert (await sides.redrive(found["id"], voiding)).status_code == 200
+    assert await sides.stored(target["id"]) is None
+
+
+async def test_a_correction_voids_only_what_was_to_be_voided_as_the_sender_himself_would_have(service: Service) -> None:
+    sides = await sides_of(service, "statements/write", "lrs:void")
+    manager = await sides.tenant.with_scopes("lrs:manage", "statements/write")
+    target, other = statement(), statement()
+    await sides.tenant.post(target, other)
+
+    def void(id_: str, **changes: Any) -> dict[str, Any]:
+        return statement(verb={"id": "http://adlnet.gov/expapi/verbs/voided"}, object={"objectType": "StatementRef", "id": id_}, **changes)
+
+    plain, wrong = bad(), void(target["id"], timestamp="yesterday")
+    await sides.post([plain, wrong])
+    rows = {each["statement"]: f"{PATH}/{each['id']}/redrive" for each in await sides.listed()}
+    assert (await manager.post(rows[plain["id"]], json=void(other["id"], id=plain["id"]))).status_code == 403
+    assert (await manager.post(rows[wrong["id"]], json=void(other["id"], id=wrong["id"]))).status_code == 403
+    assert (await manager.post(rows[wrong["id"]], json=void(target["id"].upper(), id=wrong["id"]))).status_code == 200
+    assert await sides.stored(other["id"]) is not None
+    assert await sides.stored(target["id"]) is not None, "the sender's lrs:void is not lent"
+
+
+async def test_who_may_not_write_sends_nothing_on(sides: Sides) -> None:
+    wrong = bad()
+    await sides.post(wrong)
+    [found] = await sides.listed()
+    corrected = wrong | {"verb": {"id": "http://adlnet.gov/expapi/verbs/completed"}}
+    for scope, missing in (("lrs:manage", "statements/write"), ("statements/write", "lrs:manage")):
+        answer = await (await sides.tenant.with_scopes(scope)).post(f"{PATH}/{found['id']}/redrive", json=corrected)
+        assert (answer.status_code, answer.json()["scopes"]) == (403, [missing])
+    assert await sides.stored(wrong["id"]) is None
+
+
+async def test_nothing_is_sent_on_for_a_key_that_is_revoked(sides: Sides, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "FRESH_S", 0.0)
+    wrong = bad()
+    await sides.post(wrong)
+    [found] = await sides.listed()
+    assert await revoke_key(service.web.state.pool, sides.key)
+    answer = await sides.redrive(found["id"], wrong | {"verb": {"id": "http://adlnet.gov/expapi/verbs/completed"}})
+    assert (answer.status_code, "revoked or expired" in answer.json()["detail"]) == (403, True)
+    assert await sides.stored(wrong["id"]) is None
+    assert await sides.listed() == [found]
 
 
 async def test_one_is_removed_for_good_and_pages_give_each_once(sides: Sides) -> None:
@@ -156,6 +203,14 @@ async def test_every_invalid_sample_of_the_field_is_set_aside_with_the_faults_th
 
 
 # ---- attachments
+
+async def test_a_part_whose_digest_is_none_is_refused_and_not_set_aside(sides: Sides) -> None:
+    essay = b"an essay"
+    body = multipart(statement(attachments=[attachment(essay, sha2="abc")]), part(essay, X_Experience_API_Hash="abc"))
+    answer = await sides.tool.post(STATEMENTS, content=body, headers=MULTIPART)
+    assert (answer.status_code, "no digest of SHA-2" in answer.json()["detail"]) == (400, True)
+    assert await sides.listed() == []
+
 
 async def test_a_batch_with_attachments_keeps_the_content_of_what_it_sets_aside(sides: Sides) -> None:
     essay, photo = b"an essay", b"a photo"
