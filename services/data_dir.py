@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 FORMAT = 1
+_STAMP = "format"
 
 
 class Refused(Exception):
@@ -31,9 +32,16 @@ class Running:
 def prepare(data_dir: Path) -> None:
     """Make the directory if need be, readable by its owner alone, and check its format. Raises Refused for one of a newer version."""
     data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
-    stamp = data_dir / "format"
+    if not (data_dir / _STAMP).exists():
+        write_whole(data_dir / _STAMP, f"{FORMAT}\n")
+    check_format(data_dir)
+
+
+def check_format(data_dir: Path) -> None:
+    """Refuse a directory of a newer version, without making anything. Raises Refused."""
+    stamp = data_dir / _STAMP
     if not stamp.exists():
-        write_whole(stamp, f"{FORMAT}\n")
+        return
     found = stamp.read_text().strip()
     if not found.isdigit():
         raise Refused(f"{stamp} does not name a format: is {data_dir} a data directory of Testamur?")
@@ -66,13 +74,13 @@ def announce(data_dir: Path, address: str) -> None:
 
 def running(data_dir: Path) -> Running | None:
     """Return the `up` that holds this directory now, None while there is none or it is not ready."""
-    return _read_run_file(data_dir) if _is_held(data_dir) else None
+    return _read_run_file(data_dir) if is_held(data_dir) else None
 
 
 async def wait_until_announced(data_dir: Path, timeout_s: float = 60) -> Running | None:
     """Return the `up` that holds this directory, once it is ready; None when there is none. Raises Refused when it does not get ready in time."""
     deadline = time.monotonic() + timeout_s
-    while _is_held(data_dir):
+    while is_held(data_dir):
         if (there := _read_run_file(data_dir)) is not None:
             return there
         if time.monotonic() > deadline:
@@ -81,7 +89,8 @@ async def wait_until_announced(data_dir: Path, timeout_s: float = 60) -> Running
     return None
 
 
-def _is_held(data_dir: Path) -> bool:
+def is_held(data_dir: Path) -> bool:
+    """Return whether an `up` holds this directory now, ready or not."""
     try:
         with (data_dir / "up.lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -50,7 +50,7 @@ def instant(params: Mapping[str, str], name: str) -> int | None:
         return None
     found = syntax.timestamp(value.replace(" ", "+") if "T" in value else value)
     if found is None:
-        raise BadRequest(f"`{name}` is not an ISO 8601 timestamp, such as 2026-01-31T12:00:00Z.")
+        raise BadRequest(f"`{name}` is not an instant: it needs a date and a time, and a zone unless it is UTC, such as 2026-01-31T12:00:00Z.")
     return found
 
 

@@ -26,7 +26,7 @@ from services.runtime.auth import Caller
 PATH = "/v1/learners/{id}/transcript"
 PARAMETERS = (
     *MOMENT,
-    Parameter("type", "Only lines about things of this type.", (("type", "string"), ("const", "course"))),
+    Parameter("type", "`course`: only courses.", (("type", "string"), ("const", "course"))),
     Parameter("activity", "Only the line about this activity.", IRI),
     LIMIT,
     Parameter("after", "Where the page before ended: an opaque text from `next`."),

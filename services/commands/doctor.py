@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import typer
 
-from services.commands.options import DataDir, settings_from
+from services.commands.options import DataDir, settings_of_a_store
 from services.core.errors import Halted
 from services.core.sequence import Sequence
 from services.runtime.log import Log
@@ -27,7 +27,7 @@ Finding = tuple[bool, str]
 
 def doctor(data_dir: DataDir = None) -> None:
     """Look for damage: in the log, between log and cursors, and between the projections. Ends with 1 if there is any."""
-    sound = asyncio.run(_examine(settings_from(data_dir=data_dir)))
+    sound = asyncio.run(_examine(settings_of_a_store(data_dir=data_dir)))
     if not sound:
         raise typer.Exit(1)
 

@@ -10,7 +10,7 @@ import typer
 from pydantic import SecretStr
 
 from services.commands import progress
-from services.commands.options import DataDir, settings_from
+from services.commands.options import DataDir, makes_a_store, say_made, settings_from
 from services.core.keys import KeyedHash
 from services.data_dir import hold, wait_until_announced
 from services.importer.display import shown
@@ -45,8 +45,10 @@ def import_(
 
 
 async def _import(settings: Settings, files: list[Path], target: tuple[str | None, str | None, str | None], *, courses: bool) -> int:
-    refused = 0
+    refused, is_new = 0, target[0] is None and makes_a_store(settings)
     async with _server(settings, *target) as server:
+        if is_new:
+            say_made(settings)
         for file in files:
             refused += await (_import_courses(server, file) if courses else _import_statements(server, file, settings.data_dir, target[0] or "here"))
     return refused
@@ -57,7 +59,8 @@ async def _import_statements(server: Server, file: Path, data_dir: Path, destina
         done = await import_file(server, file, data_dir, report, destination=destination)
     for refusal in done.refusals:
         typer.echo(f"{file}:{refusal}")
-    typer.echo(f"{file}: {done.lines - len(done.refusals)} lines stored or there already, {len(done.refusals)} refused")
+    kept = done.lines - len(done.refusals)
+    typer.echo(f"{file}: {kept} {'line' if kept == 1 else 'lines'} stored or there already, {len(done.refusals)} refused")
     return len(done.refusals)
 
 

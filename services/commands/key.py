@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from services.commands.options import DataDir, Json, settings_from
+from services.commands.options import DataDir, Json, makes_a_store, say_made, settings_from, settings_of_a_store
 from services.core.scopes import DEFAULT, OURS, XAPI
 from services.data_dir import Refused, running
 from services.runtime import api_keys
@@ -22,6 +22,8 @@ from services.supervisor import database
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 _SCOPES = f"What it may do; may be given several times: {', '.join(sorted(XAPI))}; {', '.join(sorted(OURS))}. Without it: {', '.join(DEFAULT)}."
+_WIDE = 100_000
+"""Columns where there is no terminal: nothing is cut there."""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _Key = Annotated[str, typer.Argument(help="The key, as `key list` shows it.")]
 _T = TypeVar("_T")
@@ -58,15 +60,18 @@ def create(  # noqa: PLR0913, PLR0917 - one argument for each option
     there = running(settings.data_dir)
     url = settings.public_url or (there.address if there else public_url(settings))
     agent, secret = _agent(authority), resolve_secret(settings)
-    _show(_with_pool(settings, lambda pool: api_keys.create_key(
-        pool, secret, name=name, tenant=tenant, scopes=scope or [], authority=agent, public_url=url, expires=expires, rate=rate,
-        quarantine=quarantine)), as_json)
+    is_new = makes_a_store(settings)
+    made = _with_pool(settings, lambda pool: api_keys.create_key(
+        pool, secret, name=name, tenant=tenant, scopes=scope or [], authority=agent, public_url=url, expires=expires, rate=rate, quarantine=quarantine))
+    if is_new:
+        say_made(settings)
+    _show(made, as_json)
 
 
 @app.command("list")
 def list_(as_json: Json = False, data_dir: DataDir = None) -> None:
     """List all keys, oldest first."""
-    rows = _with_pool(settings_from(data_dir=data_dir), api_keys.list_keys)
+    rows = _with_pool(settings_of_a_store(data_dir=data_dir), api_keys.list_keys)
     if as_json:
         typer.echo(json.dumps(rows, default=lambda moment: moment.isoformat().replace("+00:00", "Z")))
         return
@@ -77,7 +82,10 @@ def list_(as_json: Json = False, data_dir: DataDir = None) -> None:
             row["key"], row["name"] + (" (quarantine)" if row["quarantine"] else ""), row["tenant"], " ".join(row["scopes"]),
             "" if row["rate"] is None else f"{row['rate']:g}/s",
             *(_minute(moment) for moment in (row["created_at"], row["last_used_at"], row["expires_at"], row["revoked_at"])))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDE
+    console.print(table)
 
 
 @app.command()
@@ -88,7 +96,7 @@ def rotate(
     data_dir: DataDir = None,
 ) -> None:
     """Give a key a new secret, shown this once; the one until now works on for a while, so that nobody is locked out."""
-    settings = settings_from(data_dir=data_dir)
+    settings = settings_of_a_store(data_dir=data_dir)
     secret = resolve_secret(settings)
     made = _with_pool(settings, lambda pool: api_keys.rotate_key(pool, secret, key, grace=grace))
     if made is None:
@@ -103,7 +111,7 @@ def quarantine(
     data_dir: DataDir = None,
 ) -> None:
     """Set invalid statements that a key sends aside instead of refusing their whole request, on every node within 5 s."""
-    if not _with_pool(settings_from(data_dir=data_dir), lambda pool: api_keys.set_quarantine(pool, key, on=not off)):
+    if not _with_pool(settings_of_a_store(data_dir=data_dir), lambda pool: api_keys.set_quarantine(pool, key, on=not off)):
         raise Refused(f"No key {key} is in force.")
     typer.echo(f"One invalid statement refuses a whole request of {key}." if off else f"Invalid statements that {key} sends are set aside: GET /v1/quarantine.")
 
@@ -115,7 +123,7 @@ def revoke(
     data_dir: DataDir = None,
 ) -> None:
     """Take a key out of force, on every node within 5 s."""
-    settings = settings_from(data_dir=data_dir)
+    settings = settings_of_a_store(data_dir=data_dir)
     if former:
         if not _with_pool(settings, lambda pool: api_keys.revoke_former_secret(pool, key)):
             raise Refused(f"No former secret of a key {key} is in force.")

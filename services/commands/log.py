@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from services.commands.options import DataDir, settings_from
+from services.commands.options import DataDir, settings_of_a_store
 from services.commands.progress import shown
 from services.core.errors import Halted
 from services.core.timeline import MAX_PARTITIONS
@@ -37,7 +37,7 @@ def copy(
     found = _TO.fullmatch(to)
     if found is None:
         raise typer.BadParameter("it is kafka: with brokers, and a topic if need be, as kafka:broker1:9092,broker2:9092/testamur.log.v1", param_hint="--to")
-    settings = settings_from(data_dir=data_dir, kafka=found["brokers"], kafka_topic=found["topic"])
+    settings = settings_of_a_store(data_dir=data_dir, kafka=found["brokers"], kafka_topic=found["topic"])
     asyncio.run(_copy(settings, partitions))
 
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import typer
 
-from services.commands.options import DataDir, settings_from
+from services.commands.options import DataDir, settings_of_a_store
 from services.commands.progress import shown
 from services.data_dir import Refused, running
 from services.projector.building import ReplayRefused
@@ -31,7 +31,7 @@ def replay(
     if name not in VIEWS:
         raise Refused(f"There is no projection {name}; there are {' and '.join(VIEWS)}.")
     try:
-        report = asyncio.run(_replay(settings_from(data_dir=data_dir), name, accept_changes=accept_changes))
+        report = asyncio.run(_replay(settings_of_a_store(data_dir=data_dir), name, accept_changes=accept_changes))
     except ReplayRefused as refusal:
         raise Refused(str(refusal)) from refusal
     typer.echo(_as_text(report))

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from services.api.status import status as status_of
-from services.commands.options import DataDir, Json, settings_from
+from services.commands.options import DataDir, Json, settings_of_a_store
 from services.runtime.migrate import migrate
 from services.runtime.open_log import open_log
 from services.runtime.postgres import open_pool
@@ -16,7 +16,7 @@ from services.supervisor import database
 
 def status(as_json: Json = False, data_dir: DataDir = None) -> None:
     """Say how much is stored, how far it is folded, and what stands still."""
-    answer = asyncio.run(_status(settings_from(data_dir=data_dir)))
+    answer = asyncio.run(_status(settings_of_a_store(data_dir=data_dir)))
     typer.echo(json.dumps(answer) if as_json else _as_text(answer))
 
 
@@ -35,7 +35,7 @@ def _as_text(answer: dict[str, Any]) -> str:
     lines = [
         f"statements          {answer['statements']:,}",
         f"learners            {answer['learners']:,}",
-        f"consistent through  {answer['consistent_through']}",
+        f"consistent through  {answer['consistent_through'] or 'nothing yet'}",
         f"dead letters        {answer['dead_letters']:,}",
         f"conflicts           {answer['conflicts']:,}",
         f"in quarantine       {answer['quarantined']:,}",

@@ -77,6 +77,8 @@ def _greet(system: System, made: list[NewKey]) -> None:
         lines += [f"  key       {made[0]['key']}", f"  secret    {made[0]['secret']}   (shown this once)"]
     elif settings.bootstrap_key == "demo" and settings.bootstrap_secret is not None:
         lines += [f"  key       {settings.bootstrap_key}", f"  secret    {settings.bootstrap_secret.get_secret_value()}"]
+    elif settings.bootstrap_key is None:
+        lines.append("  Keys: `testamur key list`; a new secret: `testamur key rotate KEY`")
     typer.echo("\n".join([*lines, "Ctrl-C stops it; its data stay in " + str(settings.data_dir)]))
 
 

@@ -15,11 +15,12 @@ IN_FLIGHT = 4
 
 @dataclass(slots=True)
 class Progress:
-    """How far it is: bytes of the file read, lines settled, and lines refused."""
+    """How far it is: bytes of the file read, lines settled, and lines refused; and whether that is all of it."""
 
     read_bytes: int = 0
     lines: int = 0
     refusals: list[Refusal] = field(default_factory=list)
+    finished: bool = False
 
 
 Report = Callable[[Progress], None]
@@ -74,8 +75,10 @@ class _Run:
         tasks.create_task(self._fly(batch, landed))
 
     def finished(self) -> Progress:
-        """Return the whole, refused lines in the order of the file."""
+        """Report and return the whole, refused lines in the order of the file."""
         self.progress.refusals = sorted(self.journal.refusals.values(), key=lambda refusal: refusal.ordinal)
+        self.progress.finished = True
+        self._report(self.progress)
         return self.progress
 
     def _may_travel_along(self, line: Line) -> bool:

@@ -44,6 +44,11 @@ class EmbeddedPostgres:
         self._use: int | None = None
 
     @property
+    def is_made(self) -> bool:
+        """Whether the cluster is there: else the first start makes it."""
+        return self._cluster.exists()
+
+    @property
     def pid(self) -> int | None:
         """The process id of the running server, None when there is none."""
         process = clusters.postmaster(self._cluster)

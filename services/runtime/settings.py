@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     secret: SecretStr | None = Field(None, description="Key of keyed hashes and stored secrets; the same on all nodes. None: a file in the data directory.")
     bootstrap_key: str | None = Field(None, description="Id of an administrator key ensured at each start.")
     bootstrap_secret: SecretStr | None = Field(None, description="Its secret, taken as given.")
-    allow_hosts: str = Field("", description="Private hosts that webhooks may reach, comma-separated.")
+    allow_hosts: str = Field("", description="Private hosts that webhooks may reach, comma-separated; for webhooks, which are to come.")
     cors_origins: str = Field("*", description="Origins that browser tools may call /xapi from, comma-separated.")
     about_versions: Annotated[str, AfterValidator(_versions)] = Field(
         "1.0.0,1.0.1,1.0.2,1.0.3,2.0.0",

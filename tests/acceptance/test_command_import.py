@@ -69,6 +69,7 @@ def test_a_refused_line_is_listed_with_its_reason_and_costs_its_neighbours_nothi
     assert [line.split(":", 1)[1][:6] for line in listed[:3]] == ["3: 400", "5: 400", "7: 409"], ended.stdout
     assert listed[0].endswith("(/actor/mbox)")
     assert listed[3].endswith("5 lines stored or there already, 3 refused")
+    assert ended.stderr.splitlines()[-1] == "mixed.ndjson: 100%, 8 lines, 3 refused"
     assert sorted(each["id"] for each in tenant.statements()) == sorted(each["id"] for each in good)
 
 
@@ -154,6 +155,8 @@ def test_a_server_elsewhere_takes_it_by_url(tenant: Tenant, tmp_path: Path) -> N
     ended = subprocess.run(argv, env=elsewhere, capture_output=True, text=True, timeout=60, check=False)
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout == f"{file}: 1 line stored or there already, 0 refused\n"
+    assert "A new Testamur" not in ended.stderr
     assert len(tenant.statements()) == 1
 
 
@@ -177,5 +180,6 @@ def test_where_nothing_runs_it_starts_what_it_needs_while_it_works(tmp_path: Pat
 
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "10 lines stored or there already, 1 refused" in ended.stdout
+    assert f"A new Testamur was made in {system.data_dir}." in ended.stderr
     assert told["statements"] == 10
     assert not list((tmp_path / "data").rglob("postmaster.pid")), "Postgres was left running"

@@ -1,5 +1,7 @@
 """`testamur key`, `status`, `doctor`, `replay` and `migrate`: what operators type."""
 import json
+import os
+import subprocess
 import time
 from base64 import b64encode
 from pathlib import Path
@@ -10,6 +12,8 @@ from uuid import uuid4
 import pytest
 
 from tests.servers.system import System
+
+SOAK = bool(os.environ.get("TESTAMUR_SOAK"))
 
 
 def status_of(system: System, key: str, secret: str) -> int:
@@ -50,10 +54,57 @@ def test_a_key_is_listed_without_its_secret_and_with_its_authority(here: System)
     assert made["secret"] not in listed.stdout
 
 
-def test_the_list_of_keys_shows_each_key_whole_however_narrow_the_terminal(here: System) -> None:
-    made = json.loads(here.command("key", "create", "--name", "a name of some length " * 5, "--tenant", "t" * 60, "--json").stdout)
+def test_the_list_of_keys_shows_each_key_whole_however_narrow_the_terminal_and_all_of_it_without_one(here: System) -> None:
+    name, tenant = "a name of some length " * 5, f"t{uuid4().hex}" + "t" * 25
+    made = json.loads(here.command("key", "create", "--name", name, "--tenant", tenant, "--json").stdout)
 
-    assert made["key"] in here.command("key", "list").stdout.split()
+    on_a_terminal = System(here.data_dir, settings={"FORCE_COLOR": "1", "COLUMNS": "80"}).command("key", "list").stdout
+    piped = here.command("key", "list").stdout
+
+    assert made["key"] in on_a_terminal.split()
+    assert tenant not in on_a_terminal
+    [row] = [line for line in piped.splitlines() if made["key"] in line]
+    assert name.strip() in row
+    assert tenant in row
+    assert " ".join(made["scopes"]) in row
+
+
+@pytest.mark.parametrize("command", [
+    ("status",), ("doctor",), ("replay", "learners"), ("key", "list"), ("key", "revoke", "k"), ("key", "rotate", "k"), ("key", "quarantine", "k"),
+    ("log", "copy", "--to", "kafka:localhost:1"),
+])
+def test_a_command_that_asks_about_a_store_makes_none(tmp_path: Path, command: tuple[str, ...]) -> None:
+    system = System(tmp_path / "data")
+
+    ended = system.command(*command)
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"testamur: There is no Testamur in {system.data_dir}: start one with `testamur up`, or name its folder with --data-dir.\n"
+    assert not system.data_dir.exists()
+
+
+def test_a_first_key_makes_a_store_and_says_so(tmp_path: Path) -> None:
+    system = System(tmp_path / "data")
+
+    first, second = (system.command("key", "create", "--name", "lms", "--json") for _ in range(2))
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr
+    assert (first.stderr, second.stderr) == (f"A new Testamur was made in {system.data_dir}.\n", "")
+    assert "consistent through  nothing yet" in system.command("status").stdout
+
+
+def test_a_copy_says_at_once_that_it_waits_for_brokers_and_ends_with_a_sentence_when_none_answers(here: System) -> None:
+    argv = here.argv("log", "copy", "--to", "kafka:localhost:1")
+    with subprocess.Popen(argv, env=here.environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as copying:
+        assert copying.stderr is not None
+        assert copying.stderr.readline().startswith("log: waiting for Kafka at localhost:1, ")
+        if not SOAK:  # it goes on for 45 s
+            copying.kill()
+            return
+        *_, last = copying.stderr.read().splitlines()
+
+    assert copying.returncode == 1
+    assert last.startswith("testamur: ")
 
 
 @pytest.mark.parametrize("arguments", [("--scope", "everything"), ("--authority", "{"), ("--authority", '{"name": "nobody"}')])

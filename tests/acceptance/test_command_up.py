@@ -117,6 +117,7 @@ def test_without_a_key_given_one_is_made_at_the_first_start_and_shown_once(syste
     until(lambda: system.tail().count("Ctrl-C") == 2)
 
     assert len(re.findall(r"secret +\S+ +\(shown this once\)", system.tail())) == 1
+    assert system.tail().count("a new secret: `testamur key rotate KEY`") == 1
 
 
 def test_the_sample_world_is_loaded_once_and_says_what_to_look_at(system: System, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ async def copy_log(settings: Settings, dsn: str, partitions: int | None, tell: T
     connection = await connect(dsn, application_name="testamur log copy", command_timeout_s=_TIMEOUT_S, idle_in_transaction_s=_TIMEOUT_S)
     try:
         source = await Source.of(connection)
+        tell(f"waiting for Kafka at {settings.kafka}", 0, sum((await source.ends()).values()))
         target = await open_target(settings, source.log_id, source.partitions, partitions)
         try:
             return await _Copy(source, target, tell).run()
