@@ -192,7 +192,7 @@ async def test_polling_with_the_last_header_misses_nothing_while_others_write(te
     ({"foo": "bar"}, "unknown"), ({"StatementId": "x"}, "unknown"), ({"statementId": "nope"}, "UUID"),
     ({"statementId": str(UUID(int=1)), "voidedStatementId": str(UUID(int=1))}, "not both"), ({"statementId": str(UUID(int=1)), "limit": "1"}, "limit"),
     ({"agent": "true"}, "agent"), ({"agent": "{}"}, "exactly one"), ({"agent": '{"mbox":"ada"}'}, "mbox"), ({"verb": "no iri"}, "IRI"),
-    ({"registration": "1"}, "UUID"), ({"since": "yesterday"}, "timestamp"), ({"ascending": "yes"}, "true or false"),
+    ({"registration": "1"}, "UUID"), ({"since": "yesterday"}, "instant"), ({"ascending": "yes"}, "true or false"),
     ({"format": "id"}, "exact, ids and canonical"), ({"attachments": "1"}, "true or false"), ({"related_agents": "1"}, "true or false"),
     ({"related_activities": "TRUE"}, "true or false"), ({"more": "AAAA"}, "place to go on"), ({"limit": "-1"}, "whole number"),
 ])

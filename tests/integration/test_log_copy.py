@@ -108,7 +108,7 @@ async def test_every_record_keeps_its_place_its_stored_and_its_bytes_and_new_one
         assert all([(await place_all(log, position.partition))[position.offset].first > latest for position in added])
     finally:
         await log.close()
-    assert {doing for doing, _, _ in move.told} == {"copied", "compared"}
+    assert {"copied", "compared"} <= {doing for doing, _, _ in move.told}
 
 
 async def test_a_broker_whose_clock_is_behind_stores_nothing_before_what_postgres_has_promised(move: Move) -> None:
