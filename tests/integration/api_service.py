@@ -1,6 +1,6 @@
 """Everything of `testamur up` in the test's own event loop: ingest, the api and a projector on one database; a tenant of its own for each test."""
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import httpx
 import orjson
+import pytest
+import pytest_asyncio
 
 from services.web import create_app
 from tests.servers.in_process import Web, running_projector, settings_for, web_process
@@ -15,6 +17,7 @@ from tests.servers.postgres import PostgresServer
 
 THROUGH = "X-Experience-API-Consistent-Through"
 STATEMENTS = "/xapi/statements"
+VERSIONS = ("1.0.3", "2.0.0")
 COURSE_TYPE = "http://adlnet.gov/expapi/activities/course"
 
 
@@ -81,6 +84,16 @@ async def api_service(postgres: PostgresServer, folder: Path, **settings: Any) -
             yield Service(web)
     finally:
         postgres.drop(dsn)
+
+
+def served(run: Callable[..., AbstractAsyncContextManager[Service]], **settings: Any) -> Any:
+    """Return the fixture `service` of a module of tests, which share it: what `run` runs, with these settings."""
+    @pytest_asyncio.fixture(scope="module")
+    async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+        async with run(postgres, tmp_path_factory.mktemp("service"), **settings) as running:
+            yield running
+
+    return service
 
 
 async def generic_plan(connection: Any, text: str, args: Sequence[object]) -> str:

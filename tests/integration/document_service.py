@@ -17,7 +17,6 @@ ADA = '{"mbox":"mailto:ada@example.org"}'
 ALGEBRA = "https://courses.example.org/algebra"
 NEW = {"If-None-Match": "*"}
 JSON, BYTES = "application/json", "application/octet-stream"
-VERSIONS = ("1.0.3", "2.0.0")
 READS, WRITES = ("GET", "HEAD"), ("PUT", "POST", "DELETE")
 
 

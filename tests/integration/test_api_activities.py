@@ -1,31 +1,20 @@
 """GET /xapi/activities: the definition that all statements together give an activity, and who may give one; and /xapi/about, which lists versions."""
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 
 from services.api.xapi import activities
 from tests.factories import activity
-from tests.integration.api_service import STATEMENTS, Service, Tenant, api_service, generic_plan
+from tests.integration.api_service import STATEMENTS, Tenant, api_service, generic_plan, served
 from tests.servers.in_process import settings_for, statement
-from tests.servers.postgres import PostgresServer
 
 ACTIVITIES = "/xapi/activities"
 VOIDED = {"id": "http://adlnet.gov/expapi/verbs/voided"}
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api"), partitions=2, about_versions="1.0.3, 2.0.0") as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def tenant(service: Service) -> Tenant:
-    return await service.tenant()
+service = served(api_service, partitions=2, about_versions="1.0.3, 2.0.0")
 
 
 def named(path: str, **name: str) -> dict[str, Any]:

@@ -1,16 +1,13 @@
 """GET /xapi/agents: the Person an agent is, by itself and with those it is linked to."""
 import hashlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
 import pytest
-import pytest_asyncio
 
 from tests.factories import actor
-from tests.integration.api_service import Service, Tenant, api_service
+from tests.integration.api_service import Tenant, api_service, served
 from tests.servers.in_process import statement
-from tests.servers.postgres import PostgresServer
 
 AGENTS, LINKS = "/xapi/agents", "/v1/identity/links"
 MAIL, OPENID = "mailto:ada@example.org", "https://ada.example.org/"
@@ -18,15 +15,7 @@ SUM = hashlib.sha1(MAIL.encode(), usedforsecurity=False).hexdigest()
 ACCOUNT = {"homePage": "https://moodle.example.org", "name": "7"}
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api"), partitions=2) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def tenant(service: Service) -> Tenant:
-    return await service.tenant()
+service = served(api_service, partitions=2)
 
 
 async def person(tenant: Tenant, agent: dict[str, Any], position: str | None = None) -> Any:

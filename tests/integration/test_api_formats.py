@@ -1,30 +1,19 @@
 """GET /xapi/statements?format=…: over HTTP, one by id and lists, with what the LRS knows of activities and the languages a reader prefers."""
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from services.api.xapi import activities
 from tests.factories import activity, actor, verb
-from tests.integration.api_service import STATEMENTS, THROUGH, Service, Tenant, api_service
+from tests.integration.api_service import STATEMENTS, THROUGH, Tenant, api_service, served
 from tests.servers.in_process import statement
-from tests.servers.postgres import PostgresServer
 
 MAP = {"en-GB": "colour", "en-US": "color"}
 GROUP = {"objectType": "Group", "name": "Team", "mbox": "mailto:team@example.org", "member": [actor("ada", name="Ada")]}
 FORMATS = ("exact", "ids", "canonical")
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api"), partitions=2) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def tenant(service: Service) -> Tenant:
-    return await service.tenant()
+service = served(api_service, partitions=2)
 
 
 def defined(path: str, **definition: Any) -> dict[str, Any]:

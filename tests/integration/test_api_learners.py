@@ -1,15 +1,12 @@
 """GET /v1/learners: who is found, by what, and who is not."""
-from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import orjson
 import pytest
-import pytest_asyncio
 
 from schemas.api import Learner, Learners
-from tests.integration.api_service import Service, Tenant, api_service, generic_plan
+from tests.integration.api_service import Service, Tenant, api_service, generic_plan, served
 from tests.servers.in_process import statement
-from tests.servers.postgres import PostgresServer
 
 ADA = {"mbox": "mailto:Ada@Example.org", "name": "Ada Lovelace"}
 SET_ASIDE = """
@@ -18,15 +15,7 @@ SET_ASIDE = """
 """
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def tenant(service: Service) -> Tenant:
-    return await service.tenant()
+service = served(api_service)
 
 
 async def test_a_learner_is_found_by_an_agent_in_any_form_of_its_identity(tenant: Tenant) -> None:

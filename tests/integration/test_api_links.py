@@ -1,16 +1,13 @@
 """Identity links through HTTP: two agents are one learner until the link is taken back, and then are as if they had never been."""
 import asyncio
-from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from schemas.api import Link
-from tests.integration.api_service import STATEMENTS, Service, Tenant, api_service
+from tests.integration.api_service import STATEMENTS, Tenant, api_service, served
 from tests.servers.in_process import statement
-from tests.servers.postgres import PostgresServer
 
 LINKS = "/v1/identity/links"
 MAIL = {"mbox": "mailto:zoe@example.org", "name": "Zoë"}
@@ -18,15 +15,7 @@ ACCOUNT = {"account": {"homePage": "https://lms.example.org", "name": "zl77"}}
 NOBODY = {"account": {"homePage": "https://lms.example.org", "name": "anonymous"}}
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api"), partitions=2) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def tenant(service: Service) -> Tenant:
-    return await service.tenant()
+service = served(api_service, partitions=2)
 
 
 async def link(tenant: Tenant, *agents: object, **headers: str) -> httpx.Response:

@@ -3,7 +3,6 @@
 Single filters are planned once for no values in particular; what combines is planned with its values each time, so that the rarest leads.
 All of it under row-level security, as in a web process.
 """
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -18,8 +17,7 @@ from services.core.keys import key64
 from services.core.statement_keys import Via
 from services.core.timeline import greatest_seq, micros
 from services.runtime.access import WEB
-from tests.integration.api_service import Service, api_service, generic_plan
-from tests.servers.postgres import PostgresServer
+from tests.integration.api_service import Service, api_service, generic_plan, served
 
 TENANT, STATEMENTS = 999, 50_000
 VERB, RARE, ACTIVITY = "http://example.org/verb/1", "http://example.org/verb/rare", "http://example.org/activity/1"
@@ -48,10 +46,7 @@ PLANNED = {
 }
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api")) as running:
-        yield running
+service = served(api_service)
 
 
 def _place(number: int) -> int:

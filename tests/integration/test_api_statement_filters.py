@@ -1,16 +1,13 @@
 """GET /xapi/statements with related_agents, related_activities and StatementRefs: what matches, what never widens, and pages that hold still."""
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import orjson
 import pytest
-import pytest_asyncio
 
-from tests.integration.api_service import STATEMENTS, Service, Tenant, api_service
+from tests.integration.api_service import STATEMENTS, Tenant, api_service, served
 from tests.servers.in_process import statement
-from tests.servers.postgres import PostgresServer
 
 ADA, BOB, EVE = ({"mbox": f"mailto:{name}@example.org"} for name in ("ada", "bob", "eve"))
 CROWD = {"objectType": "Group", "member": [ADA, EVE]}
@@ -20,15 +17,7 @@ VOIDED = {"id": "http://adlnet.gov/expapi/verbs/voided"}
 READ = {"id": "http://example.org/verbs/read"}
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api"), partitions=3) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def tenant(service: Service) -> Tenant:
-    return await service.tenant()
+service = served(api_service, partitions=3)
 
 
 def ref(target: dict[str, Any], **more: Any) -> dict[str, Any]:

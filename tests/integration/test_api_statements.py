@@ -1,6 +1,5 @@
 """GET /xapi/statements: what a list holds and in which order, what one key may see, and what X-Experience-API-Consistent-Through promises."""
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -8,29 +7,19 @@ from uuid import UUID, uuid4
 
 import orjson
 import pytest
-import pytest_asyncio
 
 from services.web import create_app
-from tests.integration.api_service import STATEMENTS, THROUGH, Service, Tenant, api_service
+from tests.integration.api_service import STATEMENTS, THROUGH, Tenant, api_service, served
 from tests.integration.folding import fold_statements
 from tests.integration.projecting import record
 from tests.integration.projecting import statement as plain
 from tests.servers.in_process import settings_for, statement, web_process
-from tests.servers.postgres import PostgresServer
 
 ADA, BOB, EVE = ({"mbox": f"mailto:{name}@example.org"} for name in ("ada", "bob", "eve"))
 VOIDED = {"id": "http://adlnet.gov/expapi/verbs/voided"}
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api"), partitions=2) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def tenant(service: Service) -> Tenant:
-    return await service.tenant()
+service = served(api_service, partitions=2)
 
 
 def void(target: str, **more: Any) -> dict[str, Any]:

@@ -1,29 +1,18 @@
 """Transcripts and evidence through HTTP: now, as of another day, and as it was known then; each says which statements are behind it."""
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 
 from schemas.api import Evidence, Transcript
-from tests.integration.api_service import COURSE_TYPE, STATEMENTS, THROUGH, Service, Tenant, api_service
+from tests.integration.api_service import COURSE_TYPE, STATEMENTS, THROUGH, Tenant, api_service, served
 from tests.servers.in_process import statement
-from tests.servers.postgres import PostgresServer
 
 ADA = {"mbox": "mailto:ada@example.org"}
 LOGIC, SETS = ("https://courses.example.org/" + name for name in ("logic", "sets"))
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def tenant(service: Service) -> Tenant:
-    return await service.tenant()
+service = served(api_service)
 
 
 def did(verb: str, course: str = LOGIC, score: float | None = None, **more: Any) -> dict[str, Any]:

@@ -1,13 +1,10 @@
 """Browser tools of other origins: what they may send and read, on every resource of /xapi, for good answers and refusals alike."""
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from services.runtime.api_keys import create_key
-from tests.integration.api_service import STATEMENTS, Service, api_service
+from tests.integration.api_service import STATEMENTS, Service, api_service, served
 from tests.servers.in_process import statement
-from tests.servers.postgres import PostgresServer
 
 ORIGIN = {"Origin": "https://tool.example.org"}
 RESOURCES = ("about", "statements", "agents", "activities", "activities/state", "activities/profile", "agents/profile")
@@ -21,10 +18,7 @@ READ = {
 }
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("cors")) as running:
-        yield running
+service = served(api_service)
 
 
 def _names(listed: str) -> set[str]:

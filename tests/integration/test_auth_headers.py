@@ -1,27 +1,22 @@
 """Authorization as clients write it: what is understood, what is refused in which words, and that none of it is ever logged or kept."""
 import base64
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
 import httpx
 import pytest
-import pytest_asyncio
 
 from services.runtime.api_keys import create_key, revoke_key
-from tests.integration.api_service import STATEMENTS, Service, api_service
+from tests.integration.api_service import STATEMENTS, Service, api_service, served
 from tests.servers.in_process import statement
-from tests.servers.postgres import PostgresServer
 from tests.servers.system import System
 
 VERSION = {"X-Experience-API-Version": "1.0.3"}
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("headers")) as running:
-        yield running
+service = served(api_service)
 
 
 def _token(key: str, secret: str) -> str:

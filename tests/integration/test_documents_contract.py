@@ -7,47 +7,20 @@ from uuid import uuid4
 
 import orjson
 import pytest
-import pytest_asyncio
 
-from tests.integration.api_service import Service, Tenant
+from tests.integration.api_service import Tenant, served
 from tests.integration.document_service import (
     BYTES,
     JSON,
     NEW,
-    RESOURCES,
-    VERSIONS,
     Resource,
     document_service,
     get,
     put,
     tag_of,
 )
-from tests.servers.postgres import PostgresServer
 
-
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with document_service(postgres, tmp_path_factory.mktemp("documents"), max_body_bytes=1 << 16) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def tenant(service: Service) -> Tenant:
-    return await service.tenant()
-
-
-@pytest.fixture(params=VERSIONS)
-def version(request: pytest.FixtureRequest, tenant: Tenant) -> str:
-    """The version of xAPI that the tenant's client speaks."""
-    spoken: str = request.param
-    tenant.client.headers["X-Experience-API-Version"] = spoken
-    return spoken
-
-
-@pytest.fixture(params=RESOURCES, ids=str)
-def resource(request: pytest.FixtureRequest) -> Resource:
-    one: Resource = request.param
-    return one
+service = served(document_service, max_body_bytes=1 << 16)
 
 
 async def test_a_document_comes_back_as_the_bytes_it_was_sent_with_its_type_and_validators(tenant: Tenant, resource: Resource, version: str) -> None:

@@ -1,47 +1,19 @@
 """If-Match, If-None-Match and ETags of documents (xAPI Communication 3.1, RFC 9110 section 13), in both versions of xAPI."""
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import pytest_asyncio
 
-from tests.integration.api_service import Service, Tenant
+from tests.integration.api_service import Tenant, served
 from tests.integration.document_service import (
-    RESOURCES,
     STATE,
-    VERSIONS,
     Resource,
     document_service,
     get,
     put,
     tag_of,
 )
-from tests.servers.postgres import PostgresServer
 
-
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with document_service(postgres, tmp_path_factory.mktemp("documents"), max_body_bytes=1 << 16) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def tenant(service: Service) -> Tenant:
-    return await service.tenant()
-
-
-@pytest.fixture(params=VERSIONS)
-def version(request: pytest.FixtureRequest, tenant: Tenant) -> str:
-    """The version of xAPI that the tenant's client speaks."""
-    spoken: str = request.param
-    tenant.client.headers["X-Experience-API-Version"] = spoken
-    return spoken
-
-
-@pytest.fixture(params=RESOURCES, ids=str)
-def resource(request: pytest.FixtureRequest) -> Resource:
-    one: Resource = request.param
-    return one
+service = served(document_service, max_body_bytes=1 << 16)
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])

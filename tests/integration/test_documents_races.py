@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from services.api.xapi import document_store
 from services.web import create_app
-from tests.integration.document_service import ACTIVITY_PROFILE, JSON, RESOURCES, STATE, Resource, tag_of
+from tests.integration.document_service import ACTIVITY_PROFILE, JSON, STATE, Resource, tag_of
 from tests.servers.in_process import Web, settings_for, web_process
 from tests.servers.postgres import PostgresServer
 
@@ -33,12 +33,6 @@ async def clients(processes: list[Web]) -> list[httpx.AsyncClient]:
     """One client of each process, all of a tenant that holds nothing yet."""
     key = await processes[0].key(tenant=f"tenant-{uuid4()}")
     return [web.client(key) for web in processes]
-
-
-@pytest.fixture(params=RESOURCES, ids=str)
-def resource(request: pytest.FixtureRequest) -> Resource:
-    one: Resource = request.param
-    return one
 
 
 async def test_64_merges_at_once_into_one_document_keep_all_keys(clients: list[httpx.AsyncClient], resource: Resource) -> None:

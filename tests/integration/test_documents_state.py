@@ -1,26 +1,14 @@
 """Who and what a document belongs to: two spellings of one agent are one, and a state belongs to a registration or to none (xAPI Communication 2.3)."""
-from collections.abc import AsyncIterator
 from hashlib import sha1
 from uuid import UUID, uuid4
 
 import orjson
 import pytest
-import pytest_asyncio
 
-from tests.integration.api_service import Service, Tenant
+from tests.integration.api_service import Tenant, served
 from tests.integration.document_service import AGENT_PROFILE, STATE, Resource, document_service, get, put
-from tests.servers.postgres import PostgresServer
 
-
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with document_service(postgres, tmp_path_factory.mktemp("documents")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def tenant(service: Service) -> Tenant:
-    return await service.tenant()
+service = served(document_service)
 
 
 ACCOUNT = '{"account":{"homePage":"https://x.org","name":"ada"}}'

@@ -1,7 +1,6 @@
 """Quarantine: a key may have its invalid statements set aside, with their reasons, so that they cost the others of their batch nothing."""
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,18 +18,14 @@ from services.runtime import auth
 from services.runtime.api_keys import list_keys, set_quarantine
 from services.runtime.failpoint import FAILPOINTS
 from tests.fuzz.hostile_json import VALUES as HOSTILE
-from tests.integration.api_service import STATEMENTS, Service, api_service
+from tests.integration.api_service import STATEMENTS, Service, api_service, served
 from tests.integration.setting_aside import PATH, Sides, bad, sides_of, transformed, troubles
 from tests.servers.in_process import statement, until
-from tests.servers.postgres import PostgresServer
 
 LIMIT = 20
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("quarantine"), max_quarantined=LIMIT) as running:
-        yield running
+service = served(api_service, max_quarantined=LIMIT)
 
 
 @pytest_asyncio.fixture

@@ -1,6 +1,5 @@
 """Rules of GET /xapi/statements that the conformance suite never looks at: questions that make no sense, exact bounds, other scripts, and pages to the end."""
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -9,28 +8,17 @@ from uuid import uuid4
 
 import orjson
 import pytest
-import pytest_asyncio
 
-from tests.integration.api_service import STATEMENTS, THROUGH, Service, Tenant, api_service
+from tests.integration.api_service import STATEMENTS, THROUGH, Tenant, api_service, served
 from tests.servers.in_process import statement
 from tests.servers.multipart import parts_of
-from tests.servers.postgres import PostgresServer
 
 ADA = {"mbox": "mailto:ada@example.org"}
 IDS = ("statementId", "voidedStatementId")
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api"), partitions=3) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(params=["1.0.3", "2.0.0"])
-async def tenant(request: pytest.FixtureRequest, service: Service) -> Tenant:
-    made = await service.tenant()
-    made.client.headers["X-Experience-API-Version"] = request.param
-    return made
+service = served(api_service, partitions=3)
+pytestmark = pytest.mark.usefixtures("version")
 
 
 async def status(tenant: Tenant, **params: Any) -> int:

@@ -1,15 +1,12 @@
 """Rules of xAPI Communication that the conformance suite never looks at: keys, versions and the headers of every answer, on every resource."""
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-import pytest_asyncio
 
-from tests.integration.api_service import STATEMENTS, THROUGH, Service, Tenant, api_service
+from tests.integration.api_service import STATEMENTS, THROUGH, Tenant, api_service, served
 from tests.servers.in_process import statement
-from tests.servers.postgres import PostgresServer
 
 WRONG = ("", "Basic", "Basic:xyz", "Basic !!!", "Basic Og==", "Basic bm9ib2R5Ondyb25n", "Bearer x")
 VERSION = "X-Experience-API-Version"
@@ -29,15 +26,7 @@ REQUESTS: list[tuple[str, str, dict[str, str]]] = [
 """Every method of every resource that needs a key, as a request that would be answered 2xx."""
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api"), max_body_bytes=1 << 16) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def tenant(service: Service) -> Tenant:
-    return await service.tenant()
+service = served(api_service, max_body_bytes=1 << 16)
 
 
 async def ask(client: httpx.AsyncClient, request: tuple[str, str, dict[str, str]], **headers: str) -> httpx.Response:

@@ -1,33 +1,23 @@
 """Rules of xAPI Data that the conformance suite never looks at: what a statement may hold in each place, told over HTTP, by POST and PUT, in both versions."""
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 from uuid import uuid4
 
 import orjson
 import pytest
-import pytest_asyncio
 
 from tests.factories import activity, actor, verb
-from tests.integration.api_service import STATEMENTS, Service, Tenant, api_service
+from tests.integration.api_service import STATEMENTS, Tenant, api_service, served
 from tests.servers.in_process import statement
 from tests.servers.multipart import attachment
-from tests.servers.postgres import PostgresServer
 
 ELSEWHERE = "https://files.example.org/essay.txt"
 GROUP = {"objectType": "Group", "member": [actor("ada"), actor("linus")]}
 NO_IRIS = ("example.org/no/scheme", "should fail", "ab=c://should.fail.com", "//example.org", "")
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def tenant(service: Service) -> Tenant:
-    return await service.tenant()
+service = served(api_service)
 
 
 def whole() -> dict[str, Any]:

@@ -1,30 +1,18 @@
 """Rules of voiding (xAPI Data 2.3.2) that the conformance suite never looks at: twice, in any order, on itself, and what is not voided at all."""
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 
-from tests.integration.api_service import STATEMENTS, Service, Tenant, api_service
+from tests.integration.api_service import STATEMENTS, Tenant, api_service, served
 from tests.servers.in_process import statement
-from tests.servers.postgres import PostgresServer
 
 VOIDED = {"id": "http://adlnet.gov/expapi/verbs/voided"}
 TUTOR = {"mbox": "mailto:tutor@example.org"}
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api"), partitions=2) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(params=["1.0.3", "2.0.0"])
-async def tenant(request: pytest.FixtureRequest, service: Service) -> Tenant:
-    made = await service.tenant()
-    made.client.headers["X-Experience-API-Version"] = request.param
-    return made
+service = served(api_service, partitions=2)
+pytestmark = pytest.mark.usefixtures("version")
 
 
 def void(target: str, **more: str) -> dict[str, Any]:

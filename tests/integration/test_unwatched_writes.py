@@ -1,33 +1,21 @@
 """Rules of writing that the conformance suite never looks at: what is stored never changes, what the LRS sets, and what stands when writers meet."""
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from services.core.timeline import rfc3339
 from tests.factories import actor
-from tests.integration.api_service import STATEMENTS, Service, Tenant, api_service
+from tests.integration.api_service import STATEMENTS, Tenant, api_service, served
 from tests.servers.in_process import statement
-from tests.servers.postgres import PostgresServer
 
 LONG_AGO = "2001-02-03T04:05:06.789Z"
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api"), partitions=2) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(params=["1.0.3", "2.0.0"])
-async def tenant(request: pytest.FixtureRequest, service: Service) -> Tenant:
-    made = await service.tenant()
-    made.client.headers["X-Experience-API-Version"] = request.param
-    return made
+service = served(api_service, partitions=2)
+pytestmark = pytest.mark.usefixtures("version")
 
 
 async def read(tenant: Tenant, id_: str) -> bytes:
