@@ -1,7 +1,8 @@
 """The alternate request syntax of xAPI 1.0.3 (Communication 1.3): a POST of a form that stands for another request. xAPI 2.0 has it no more.
 
 Old browsers could not send other methods, headers or long addresses; some players of courses still do not. A form may be three times as large as what it
-holds, so a large one is decoded for those alone who have a key, and no form costs much more than its reading.
+holds, so a large one is decoded for those alone who have a key, and a very large one read for those alone who show it in their head; no form costs much
+more than its reading.
 """
 import asyncio
 import binascii
@@ -10,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
 
-from services.core.errors import BadRequest, LrsError
+from services.core.errors import BadRequest, LrsError, TooLarge
 from services.runtime.http import Receive, Scope, headers_of, parse_query, read_body, xapi_version
 
 _FORM = b"application/x-www-form-urlencoded"
@@ -22,6 +23,8 @@ _PAIR = re.compile(rb"[^&]+")
 _STRAY = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _AS_QUOTED_PRINTABLE = bytes.maketrans(b"%+", b"= ")
 _MAX_FIELDS = 50
+_UNSHOWN = 1 << 20
+"""Bytes of a form without an Authorization header: who sends it can only be said inside it, so anybody may have it read."""
 _SMALL = 64 << 10
 """Bytes of a form that is decoded for anybody. In a larger one everything but `content` has no more."""
 _SLICE = 256 << 10
@@ -48,7 +51,7 @@ async def stands_for(scope: Scope, receive: Receive, limit: int, recognise: Call
     shown = headers.get(b"authorization")
     if shown and not (declared is not None and declared.isdigit() and int(declared[:20]) <= _SMALL):
         await recognise(shown)
-    raw = await read_body(receive, declared, limit=3 * limit + (64 << 10), deadline_s=_BODY_S)
+    raw = await _form(receive, declared, 3 * limit + (64 << 10), shown=bool(shown))
     form, content = _fields(raw)
     if content is None and method in {"PUT", "POST"}:
         raise BadRequest("The field `content` is missing: it holds the body of the request that this form stands for.")
@@ -65,6 +68,15 @@ async def stands_for(scope: Scope, receive: Receive, limit: int, recognise: Call
         headers.setdefault(b"content-type", b"application/json")
     query = urlencode({name: value for name, value in form.items() if name.lower() not in _HEADERS}).encode()
     return {**scope, "method": method, "query_string": query, "headers": list(headers.items())}, _replay(body, receive)
+
+
+async def _form(receive: Receive, declared: bytes | None, limit: int, *, shown: bool) -> bytes:
+    try:
+        return await read_body(receive, declared, limit=limit if shown else min(limit, _UNSHOWN), deadline_s=_BODY_S)
+    except TooLarge as error:
+        if shown:
+            raise
+        raise TooLarge(f"{error.detail} A form with its Authorization in its head may have more.") from error
 
 
 def _head(scope: Scope) -> tuple[str, dict[bytes, bytes]]:

@@ -5,33 +5,15 @@ Behind a gateway, which divides them, a process has one of the two.
 Browser tools of other origins may call /xapi (CORS), old ones in the alternate request syntax. No answer ever allows credentials of a browser
 (cookies); a preflight needs no key.
 """
-import re
 from typing import cast
 
 from services.alternate import is_alternate, stands_for
-from services.core.errors import LrsError, Unauthenticated
-from services.runtime.http import (
-    THROUGH_HEADER,
-    VERSION_HEADER,
-    App,
-    Disconnected,
-    RawHeaders,
-    Receive,
-    Scope,
-    Send,
-    answered_version,
-    headers_of,
-    problem,
-    problem_headers,
-    raw_headers,
-    respond,
-)
+from services.core.errors import LrsError
+from services.runtime.http import App, Disconnected, RawHeaders, Receive, Scope, Send, headers_of, respond
+from services.runtime.paths import single_slashes, writes_statements
+from services.runtime.refusal import refused
 from services.runtime.state import State
-from services.runtime.telemetry import AUTH_FAILURES
 
-PATH = "/xapi/statements"
-_REDRIVE = re.compile(r"/v1/quarantine/[^/]+/redrive")
-_SLASHES = re.compile(r"/{2,}")
 _METHODS = b"GET, HEAD, POST, PUT, DELETE"
 _ALLOWED = (
     b"Accept, Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, LRS-Min-Position, Prefer, "
@@ -80,9 +62,8 @@ class _Web:
         if scope["type"] != "http":
             await self._api(scope, receive, send)
             return
-        path: str = scope["path"]
-        if "//" in path:
-            path = _SLASHES.sub("/", path)
+        path = single_slashes(scope["path"])
+        if path != scope["path"]:
             scope = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogateescape")}
         if path.startswith("/xapi"):
             headers = headers_of(scope)
@@ -100,21 +81,13 @@ class _Web:
                 except LrsError as error:
                     await self._refuse(send, headers, error)
                     return
-        taken_in = scope["method"] in {"POST", "PUT"} if path == PATH else scope["method"] == "POST" and _REDRIVE.fullmatch(path) is not None
-        app = self._ingest if taken_in else self._api
+        app = self._ingest if writes_statements(scope["method"], path) else self._api
         await app(scope, receive, send)
 
     async def _refuse(self, send: Send, headers: dict[bytes, bytes], error: LrsError) -> None:
         """Answer a form that stands for no request, or that is of nobody known."""
-        if isinstance(error, Unauthenticated):
-            AUTH_FAILURES.labels("wrong" if b"authorization" in headers else "missing").inc()
-        version = headers.get(b"x-experience-api-version", b"").decode("latin-1")
-        answer = raw_headers({
-            **problem_headers(error), "LRS-Outcome": error.outcome, "Connection": "close",
-            VERSION_HEADER: answered_version(version, self._state.keys.spoken_version(headers.get(b"authorization"))),
-            THROUGH_HEADER: self._state.visibility.header.decode(),
-        })
-        await respond(send, error.status, answer, problem(error))
+        status, answer, content = refused(self._state, headers, error)
+        await respond(send, status, [*answer, (b"connection", b"close")], content)
 
     def _allowed(self, origin: bytes) -> RawHeaders:
         if b"*" in self._origins:

@@ -1,11 +1,8 @@
-"""Around every route: HEAD is a GET without its body, doubled slashes in a path are one, and each answer is counted by its route."""
-import re
+"""Around every route: HEAD is a GET without its body, and each answer is counted by its route."""
 import time
 
 from services.runtime.http import App, Receive, Scope, Send
 from services.runtime.telemetry import observe_http
-
-_SLASHES = re.compile(r"/{2,}")
 
 
 class Around:
@@ -21,7 +18,7 @@ class Around:
             await self._app(scope, receive, send)
             return
         method: str = scope["method"]
-        inner = {**scope, "method": "GET" if method == "HEAD" else method, "head": method == "HEAD", "path": _SLASHES.sub("/", scope["path"])}
+        inner = {**scope, "method": "GET" if method == "HEAD" else method, "head": method == "HEAD"}
         status, started = 500, time.perf_counter()
 
         async def sent(message: dict[str, object]) -> None:

@@ -2,9 +2,9 @@
 
 It speaks ASGI itself because a framework costs more than everything done here for a single statement.
 """
-import asyncio
 import contextlib
 import time
+from collections.abc import Awaitable
 from functools import lru_cache, partial
 from uuid import UUID
 
@@ -12,14 +12,14 @@ import msgspec
 import orjson
 import structlog
 
-from services.core.errors import BadRequest, Conflict, LrsError, NotFound, Unauthenticated
+from services.core.errors import BadRequest, Conflict, LrsError, NotFound
 from services.core.multipart import boundary_of
-from services.ingest.multipart import Arriving, trust_store, uploaded
+from services.ingest.arriving import Arriving
+from services.ingest.multipart import trust_store, uploaded
 from services.ingest.operations import PATHS, operators_answer
 from services.ingest.quarantine import names, told
-from services.ingest.quarantine_redrive import PATH as REDRIVE
-from services.ingest.quarantine_redrive import Redrive, is_redrive
-from services.ingest.statements import AsideId, Batch, NewId, batch_of, keyed_ids
+from services.ingest.quarantine_redrive import Redrive
+from services.ingest.statements import Batch, Naming, NewId, batch_of, keyed_ids
 from services.ingest.write import VISIBLE_S, Keep, LostRace, Writer
 from services.runtime import telemetry
 from services.runtime.auth import Caller
@@ -30,27 +30,22 @@ from services.runtime.http import (
     Receive,
     Scope,
     Send,
-    answered_version,
     headers_of,
     parse_query,
     prefers_async,
     prefers_strict,
-    problem,
-    problem_headers,
-    raw_headers,
     read_body,
     respond,
     xapi_version,
 )
+from services.runtime.paths import REDRIVE, STATEMENTS, is_redrive
 from services.runtime.position import encode_position
+from services.runtime.refusal import Answer, refused
 from services.runtime.state import State
 
-PATH = "/xapi/statements"
 BODY_S = 30.0
-DRAIN_S = 1.0
 _MAX_IDEMPOTENCY_KEY = 255
 _METHODS = frozenset({"PUT", "POST"})
-_SHORT_BYTES = 64 << 10
 _log = structlog.get_logger(__name__)
 
 
@@ -68,21 +63,15 @@ class Failed(LrsError):
 
 
 class _Request(msgspec.Struct, eq=False):
-    """What the head of an admitted request says; `single` is the id of a PUT."""
+    """What the head of an admitted request says."""
 
     method: str
     caller: Caller
     version: str
-    single: str | None
-    new_id: NewId
+    naming: Naming
     at_once: bool
     boundary: bytes | None
     """Of a body in multipart/mixed."""
-    aside_id: AsideId | None
-    """None: one invalid statement refuses the request."""
-
-
-_Answer = tuple[int, RawHeaders, bytes]
 
 
 def create_ingest(state: State, *, visible_s: float = VISIBLE_S, body_s: float = BODY_S) -> App:
@@ -104,48 +93,52 @@ class _Ingest:
         """Handle one connection event of ASGI."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
+        elif scope["type"] == "http" and scope["path"] in PATHS and scope["method"] == "GET":
+            await respond(send, *await self._or_refused(operators_answer(self._state, scope), headers_of(scope)))
         elif scope["type"] == "http":
-            await self._handle(scope, receive, send)
+            await self._handle(scope, Arriving(receive, self._state.settings.max_body_bytes), send)
 
-    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
-        headers = headers_of(scope)
-        unread, route = True, PATH
-        arriving: Arriving | None = None
+    async def _handle(self, scope: Scope, arriving: Arriving, send: Send) -> None:
+        started, method, headers = time.perf_counter(), scope["method"], headers_of(scope)
+        sending_on = scope["path"] != STATEMENTS and is_redrive(method, scope["path"])
+        answering = self._send_on(scope, headers, arriving) if sending_on else self._take(scope, headers, arriving)
         try:
-            if scope["path"] in PATHS and scope["method"] == "GET":
-                await respond(send, *await operators_answer(self._state, scope))
-                return
-            route = REDRIVE if scope["path"] != PATH and is_redrive(scope["path"], scope["method"]) else PATH
-            request = await (self._admit(scope, headers) if route is PATH else self._redrive.admit(scope, headers))
-            if isinstance(request, _Request) and request.boundary is not None:
-                arriving = Arriving(receive, self._body_s)
-                status, answer, content = await self._write_with_attachments(request, arriving, headers.get(b"content-length"))
-            else:
-                body = await read_body(receive, headers.get(b"content-length"), limit=self._state.settings.max_body_bytes, deadline_s=self._body_s)
-                unread = False
-                if isinstance(request, _Request):
-                    status, answer, content = await self._write(request, self._batch_of(request, body))
-                else:
-                    status, answer, content = await self._redrive.answer(request, body)
+            status, answer, content = await self._or_refused(answering, headers)
         except Disconnected:
             return
+        await arriving.answer(send, headers, status, answer, content)
+        route = REDRIVE if sending_on else STATEMENTS
+        telemetry.observe_http(route, method if method in _METHODS else "other", status, time.perf_counter() - started)
+
+    async def _or_refused(self, answering: Awaitable[Answer], headers: dict[bytes, bytes]) -> Answer:
+        """Return an answer, or that of the error it comes to. Raises Disconnected."""
+        try:
+            return await answering
+        except Disconnected:
+            raise
         except LrsError as error:
-            status, answer, content = await self._refuse(headers, error)
+            return await self._refuse(headers, error)
         except Exception:  # noqa: BLE001 - whatever it is, the sender must learn that the outcome is unknown
             _log.exception("a write failed")
-            status, answer, content = await self._refuse(headers, Failed())
-        if unread and not (arriving is not None and arriving.ended) and not _short(headers):
-            settings = self._state.settings
-            await _respond_and_close(receive, send, status, answer, content, settings.max_body_bytes if arriving is None else settings.max_multipart_bytes)
-        else:
-            await respond(send, status, answer, content)
-        telemetry.observe_http(route, scope["method"] if scope["method"] in _METHODS else "other", status, time.perf_counter() - started)
+            return await self._refuse(headers, Failed())
+
+    async def _send_on(self, scope: Scope, headers: dict[bytes, bytes], arriving: Arriving) -> Answer:
+        asked = await self._redrive.admit(scope, headers)
+        return await self._redrive.answer(asked, await self._body(headers, arriving))
+
+    async def _take(self, scope: Scope, headers: dict[bytes, bytes], arriving: Arriving) -> Answer:
+        request = await self._admit(scope, headers)
+        if request.boundary is not None:
+            return await self._write_with_attachments(request, request.boundary, arriving, headers.get(b"content-length"))
+        return await self._write(request, self._batch_of(request, await self._body(headers, arriving)))
+
+    async def _body(self, headers: dict[bytes, bytes], arriving: Arriving) -> bytes:
+        return await read_body(arriving, headers.get(b"content-length"), limit=self._state.settings.max_body_bytes, deadline_s=self._body_s)
 
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> _Request:
         """Return what the head of a request says. Raises LrsError for one that is refused whatever its body is."""
         state, method = self._state, scope["method"]
-        if scope["path"] != PATH:
+        if scope["path"] != STATEMENTS:
             raise NotFound
         if method not in _METHODS:
             raise WrongMethod
@@ -157,28 +150,30 @@ class _Ingest:
         boundary = _check_content(headers.get(b"content-type", b""), headers.get(b"content-encoding", b""))
         prefer = _text(headers, b"prefer")
         aside_id = names(state, caller, version) if caller.quarantine and not prefers_strict(prefer) else None
-        return _Request(method, caller, version, single, self._new_id(caller, headers), prefers_async(prefer), boundary, aside_id)
+        return _Request(method, caller, version, Naming(self._new_id(caller, headers), single, aside_id), prefers_async(prefer), boundary)
 
     def _batch_of(self, request: _Request, body: bytes, sent: frozenset[str] = frozenset()) -> Batch:
-        return batch_of(
-            body, request.version, self._state.settings, request.new_id, single=request.single, sent=sent, aside_id=request.aside_id)
+        return batch_of(body, request.version, self._state.settings, request.naming, sent)
 
-    async def _write_with_attachments(self, request: _Request, arriving: Arriving, declared: bytes | None) -> _Answer:
-        assert request.boundary is not None
-        async with uploaded(arriving, request.boundary, declared, self._state, partial(self._batch_of, request)) as upload:
+    async def _write_with_attachments(self, request: _Request, boundary: bytes, arriving: Arriving, declared: bytes | None) -> Answer:
+        async with uploaded(arriving, boundary, declared, self._body_s, self._state, partial(self._batch_of, request)) as upload:
             await upload.check_signatures(
                 request.version, self._trust, self._state.now(), self._state.settings.max_statement_bytes)
             return await self._write(request, upload.batch, partial(upload.keep, self._state.attachments, request.caller))
 
-    async def _write(self, request: _Request, batch: Batch, keep: Keep | None = None) -> _Answer:
+    async def _write(self, request: _Request, batch: Batch, keep: Keep | None = None) -> Answer:
         telemetry.INGEST_BATCH.add(len(batch.statements))
         written = await self._writer.write(request.caller, request.version, batch, wait=not request.at_once, keep=keep)
         if not written.visible and not request.at_once:
             with contextlib.suppress(LrsError):
                 await self._state.visibility.fresh()
-        answer = self._headers(request.version, "stored" if batch.statements or not batch.aside else "rejected")
-        if batch.aside:
-            answer += told(len(batch.aside))
+        none_stored = not batch.statements and 0 < len(batch.aside) == written.aside
+        answer: RawHeaders = [
+            (b"x-experience-api-version", request.version.encode()),
+            (b"x-experience-api-consistent-through", self._state.visibility.header),
+            (b"lrs-outcome", b"rejected" if none_stored else b"stored"),
+            *told(written.aside),
+        ]
         if written.marks:
             answer.append((b"lrs-position", encode_position(self._state.hashes, self._state.log.log_id, written.marks).encode()))
         if request.at_once:
@@ -188,29 +183,19 @@ class _Ingest:
         answer.append((b"content-type", b"application/json"))
         return 200, answer, orjson.dumps(batch.texts())
 
-    async def _refuse(self, headers: dict[bytes, bytes], error: LrsError) -> _Answer:
+    async def _refuse(self, headers: dict[bytes, bytes], error: LrsError) -> Answer:
         """Return the answer of an error. Those about the content of a request tell how far the store is by now."""
         state = self._state
         telemetry.INGEST_REFUSED.add(1, error.type)
-        if isinstance(error, Unauthenticated):
-            telemetry.AUTH_FAILURES.labels("missing" if b"authorization" not in headers else "wrong").inc()
-        elif isinstance(error, BadRequest | Conflict):
+        if isinstance(error, BadRequest | Conflict):
             with contextlib.suppress(LrsError):
                 await state.visibility.fresh()
-        version = answered_version(_text(headers, b"x-experience-api-version"), state.keys.spoken_version(headers.get(b"authorization")))
-        answer = self._headers(version, error.outcome)
+        status, answer, content = refused(state, headers, error)
         if isinstance(error, LostRace):
             answer += [(b"lrs-position", encode_position(state.hashes, state.log.log_id, error.marks).encode()), *told(error.aside)]
         if isinstance(error, WrongMethod):
             answer.append((b"allow", b"PUT, POST"))
-        return error.status, answer + raw_headers(problem_headers(error)), problem(error)
-
-    def _headers(self, version: str, outcome: str) -> RawHeaders:
-        return [
-            (b"x-experience-api-version", version.encode()),
-            (b"x-experience-api-consistent-through", self._state.visibility.header),
-            (b"lrs-outcome", outcome.encode()),
-        ]
+        return status, answer, content
 
     def _new_id(self, caller: Caller, headers: dict[bytes, bytes]) -> NewId:
         key = headers.get(b"idempotency-key")
@@ -224,14 +209,6 @@ class _Ingest:
 def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
     value = headers.get(name)
     return None if value is None else value.decode("latin-1")
-
-
-def _short(headers: dict[bytes, bytes]) -> bool:
-    """Return whether what is left of an unread body is not worth closing the connection for."""
-    if b"transfer-encoding" in headers:
-        return False
-    declared = headers.get(b"content-length", b"0")
-    return declared.isdigit() and len(declared) < 10 and int(declared) <= _SHORT_BYTES
 
 
 def _statement_id(query: bytes, method: str) -> str | None:
@@ -260,22 +237,6 @@ def _check_content(content_type: bytes, encoding: bytes) -> bytes | None:
     if encoding.strip().lower() not in {b"identity", b""}:
         raise BadRequest("A compressed body is not taken: send it without Content-Encoding.")
     return boundary_of(content_type) if media == b"multipart/mixed" else None
-
-
-async def _respond_and_close(receive: Receive, send: Send, status: int, answer: RawHeaders, body: bytes, limit: int) -> None:
-    """Answer a request whose body was not read, then read a little on so that the answer gets through, then close the connection."""
-    answer += [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": answer})
-    await send({"type": "http.response.body", "body": body, "more_body": True})
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_S):
-            left = limit
-            while left > 0:
-                message = await receive()
-                if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                    break
-                left -= len(message.get("body", b""))
-    await send({"type": "http.response.body", "body": b""})
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -22,12 +22,13 @@ from services.core.signature import trusted, verify
 from services.core.syntax import is_sha2
 from services.core.timeline import moment
 from services.core.vocabulary import SIGNATURE
-from services.ingest.statements import Batch, Incoming
+from services.ingest.arriving import Arriving
+from services.ingest.statements import Batch
 from services.runtime.attachments.spool import Spool, Spooled
 from services.runtime.attachments.store import Address, Attachments, ContentUnavailable
 from services.runtime.auth import Caller
 from services.runtime.failpoint import hit
-from services.runtime.http import Disconnected, Receive, TooSlow
+from services.runtime.http import TooSlow
 from services.runtime.settings import Settings
 from services.runtime.state import State
 
@@ -54,42 +55,6 @@ def trust_store(settings: Settings) -> Store | None:
     return None if settings.trust_store is None else trusted(settings.trust_store.read_bytes())
 
 
-class Arriving:
-    """What is received of a body; `ended` once that was all of it."""
-
-    def __init__(self, receive: Receive, pause_s: float) -> None:
-        """`pause_s` bounds the wait for the next piece."""
-        self._receive, self._pause_s = receive, pause_s
-        self.ended = False
-
-    async def pieces(self, declared: bytes | None, limit: int) -> AsyncIterator[bytes]:
-        """Give the body as it comes. Raises TooLarge, TooSlow, BadRequest or Disconnected."""
-        if declared is not None and not declared.isdigit():
-            raise BadRequest("Content-Length is not a number.")
-        size = int(declared[:20]) if declared else 0
-        if size > limit:
-            raise _too_large(limit)
-        size = 0
-        while not self.ended:
-            try:
-                async with asyncio.timeout(self._pause_s):
-                    message = await self._receive()
-            except TimeoutError as error:
-                raise TooSlow from error
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            self.ended = not message.get("more_body", False)
-            piece: bytes = message.get("body", b"")
-            size += len(piece)
-            if size > limit:
-                raise _too_large(limit)
-            yield piece
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The body may have at most {limit} bytes.")
-
-
 @dataclass(slots=True)
 class Upload:
     """A complete body: its statements, and the content that came along, by digest."""
@@ -114,22 +79,28 @@ class Upload:
         hit("ingest.after_attachments")
 
     async def check_signatures(self, version: str, trust: Store | None, now: int, max_statement_bytes: int) -> None:
-        """Hold every signature that came along against its statement, each once. Raises BadRequest with a pointer, or TooLarge."""
+        """Hold every signature that came along against its statement, each once; a statement whose signature does not hold is set aside where others are.
+
+        Raises BadRequest with a pointer, or TooLarge.
+        """
         limit, verified = max_statement_bytes * 4 // 3 + _SIGNATURE_BYTES, 0
         try:
             async with asyncio.timeout(VERIFYING_S):
-                for incoming in self.batch.statements:
-                    statement = orjson.loads(incoming.raw)
-                    for at, part in self._signatures(statement, incoming):
-                        verified += 1
-                        if verified > MAX_VERIFIED:
-                            raise TooLarge(f"The statements of one request may have at most {MAX_VERIFIED} signatures.")
-                        check = partial(verify, statement=statement, id_=incoming.id, version=version, trust=trust, now=moment(now))
-                        await asyncio.to_thread(_check_signature, part, check, f"{self.batch.place(incoming)}/attachments/{at}", limit)
+                for incoming in tuple(self.batch.statements):
+                    place, statement = self.batch.place(incoming), orjson.loads(incoming.raw)
+                    check = partial(verify, statement=statement, id_=incoming.id, version=version, trust=trust, now=moment(now))
+                    try:
+                        for at, part in self._signatures(statement, place):
+                            verified += 1
+                            if verified > MAX_VERIFIED:
+                                raise TooLarge(f"The statements of one request may have at most {MAX_VERIFIED} signatures.")
+                            await asyncio.to_thread(_check_signature, part, check, f"{place}/attachments/{at}", limit)
+                    except BadRequest as error:
+                        self.batch.set_aside(incoming, error, frozenset(self.parts))
         except TimeoutError as error:
             raise TooLarge("The signatures of this request take too long to verify: send fewer statements at once.") from error
 
-    def _signatures(self, statement: dict[str, Any], incoming: Incoming) -> list[tuple[int, Spooled]]:
+    def _signatures(self, statement: dict[str, Any], place: str) -> list[tuple[int, Spooled]]:
         """Return the content of a statement's signatures as far as it came along, each once, with its place among the attachments. Raises BadRequest."""
         found: dict[str, tuple[int, Spooled]] = {}
         for at, attachment in enumerate(statement.get("attachments", ())):
@@ -137,7 +108,7 @@ class Upload:
             if attachment["usageType"] == SIGNATURE and sha2 in self.parts:
                 found.setdefault(sha2, (at, self.parts[sha2]))
         if len(found) > MAX_SIGNATURES:
-            raise BadRequest(f"A statement may have at most {MAX_SIGNATURES} signatures.", pointer=f"{self.batch.place(incoming)}/attachments")
+            raise BadRequest(f"A statement may have at most {MAX_SIGNATURES} signatures.", pointer=f"{place}/attachments")
         return list(found.values())
 
 
@@ -164,6 +135,24 @@ class _Reading:
     spool: Spool | None = None
     parts: dict[str, Spooled] = field(default_factory=dict)
     turn: object = field(default_factory=object)
+
+    async def read(self, parser: MultipartParser, pieces: AsyncIterator[bytes]) -> None:
+        """Read a whole body. Raises LrsError for one that is refused, or Disconnected."""
+        try:
+            async with asyncio.timeout(UPLOAD_S):
+                async for piece in pieces:
+                    for event in parser.feed(piece):
+                        if isinstance(event, PartBegins):
+                            self.begin(event.headers)
+                        elif isinstance(event, PartBytes):
+                            await self.take(event.content)
+                        else:
+                            await self.end()
+        except TimeoutError as error:
+            raise TooSlow from error
+        except OSError as error:
+            raise ContentUnavailable from error
+        parser.close()
 
     def begin(self, headers: dict[str, str]) -> None:
         """A part begins."""
@@ -231,8 +220,13 @@ class _Reading:
 
 
 @asynccontextmanager
-async def uploaded(arriving: Arriving, boundary: bytes, declared: bytes | None, state: State, batch_of: BatchOf) -> AsyncIterator[Upload]:
-    """Read a whole body and give it, with its content at hand until the end. Raises LrsError for one that is refused, or Disconnected."""
+async def uploaded(
+    arriving: Arriving, boundary: bytes, declared: bytes | None, pause_s: float, state: State, batch_of: BatchOf,
+) -> AsyncIterator[Upload]:
+    """Read a whole body, each piece within `pause_s`, and give it, with its content at hand until the end.
+
+    Raises LrsError for one that is refused, or Disconnected.
+    """
     settings = state.settings
     parser = MultipartParser(boundary, Limits(parts=1 + settings.max_attachments))
     reading = _Reading(batch_of, settings.max_body_bytes, state.attachments.incoming)
@@ -240,21 +234,7 @@ async def uploaded(arriving: Arriving, boundary: bytes, declared: bytes | None, 
         raise Overloaded("More statements with attachments arrive than are taken at once; repeat the request unchanged a little later.")
     _arriving.add(reading.turn)
     try:
-        try:
-            async with asyncio.timeout(UPLOAD_S):
-                async for piece in arriving.pieces(declared, settings.max_multipart_bytes):
-                    for event in parser.feed(piece):
-                        if isinstance(event, PartBegins):
-                            reading.begin(event.headers)
-                        elif isinstance(event, PartBytes):
-                            await reading.take(event.content)
-                        else:
-                            await reading.end()
-        except TimeoutError as error:
-            raise TooSlow from error
-        except OSError as error:
-            raise ContentUnavailable from error
-        parser.close()
+        await reading.read(parser, arriving.pieces(declared, settings.max_multipart_bytes, pause_s))
         yield reading.upload()
     finally:
         _arriving.discard(reading.turn)

@@ -1,7 +1,7 @@
 -- Statements set aside.
 
 -- name: keep
--- Make the rows that are not there yet, all of them or, where there is no room, none; say whether there was room.
+-- Make the rows that are not there yet, all of them or, where there is no room, none; say whether there was room, and which were sent on before.
 with asked as (
     select distinct on (n.id) n.*
     from unnest($2::uuid[], $3::uuid[], $4::bytea[], $5::text[], $6::text[]) as n (id, statement_id, raw, sent, faults)
@@ -21,7 +21,10 @@ with asked as (
     where room.enough
     on conflict do nothing
 )
-select enough from room
+select
+    room.enough,
+    array(select q.id from asked a join quarantined q on q.tenant_id = $1 and q.id = a.id where q.redriven is not null) as sent_on
+from room
 
 -- name: find
 -- One that was set aside, as it was sent and by whom.

@@ -4,8 +4,6 @@ It is written as a POST of the key that sent it would be: its authority vouches,
 So whoever sends it on may write statements himself, the key is still in force, and no correction makes a voiding statement of one that was none.
 Sent on twice it is stored once: its id was settled when it was set aside.
 """
-import asyncio
-import re
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,23 +17,17 @@ from services.core.scopes import XAPI
 from services.core.signature import signatures
 from services.core.syntax import is_uuid
 from services.core.vocabulary import VOIDED
-from services.ingest.statements import Batch, batch_of
+from services.ingest.statements import Batch, Naming, batch_of
 from services.ingest.write import Writer
 from services.runtime.auth import Caller
 from services.runtime.http import JSON_TYPE, RawHeaders, Scope, parse_query, prefers_async
+from services.runtime.paths import redriven
 from services.runtime.position import encode_position
-from services.runtime.postgres import Statements, transient
+from services.runtime.postgres import Statements, or_unavailable
 from services.runtime.state import State
 
-PATH = "/v1/quarantine/{id}/redrive"
-_PATH = re.compile(r"/v1/quarantine/([^/]+)/redrive")
 _DEADLINE_S = 5.0
 _sql = Statements(Path(__file__).with_name("quarantine.sql"))
-
-
-def is_redrive(path: str, method: str) -> bool:
-    """Return whether a request is one to send a statement on."""
-    return method == "POST" and _PATH.fullmatch(path) is not None
 
 
 class Asked(msgspec.Struct, eq=False):
@@ -62,10 +54,10 @@ class Redrive:
         media = headers.get(b"content-type", JSON_TYPE.encode()).split(b";", 1)[0].strip().lower()
         if media != JSON_TYPE.encode() or headers.get(b"content-encoding", b"").strip().lower() not in {b"", b"identity"}:
             raise BadRequest("The corrected statement comes as application/json, without Content-Encoding.")
-        found = _PATH.fullmatch(scope["path"])
-        if found is None or not is_uuid(found[1]):
+        row = redriven(scope["path"])
+        if row is None or not is_uuid(row):
             raise _nothing()
-        return Asked(caller, UUID(found[1]), prefers_async(headers.get(b"prefer", b"").decode("latin-1")))
+        return Asked(caller, UUID(row), prefers_async(headers.get(b"prefer", b"").decode("latin-1")))
 
     async def answer(self, asked: Asked, body: bytes) -> tuple[int, RawHeaders, bytes]:
         """Write a statement that was set aside. Raises NotFound, BadRequest with a pointer into it, and whatever a write raises."""
@@ -73,9 +65,8 @@ class Redrive:
         row = await self._ask("find", caller.tenant_id, asked.row)
         if row is None:
             raise _nothing()
-        batch = batch_of(
-            body.strip() or row["raw"], row["xapi"], state.settings, lambda _: (row["statement_id"], False), single=str(row["statement_id"]),
-            sent=frozenset(row["sent"]))
+        naming = Naming(lambda _: (row["statement_id"], False), single=str(row["statement_id"]))
+        batch = batch_of(body.strip() or row["raw"], row["xapi"], state.settings, naming, frozenset(row["sent"]))
         _check_unsigned(batch, row["sent"])
         _check_voids(batch, row["raw"], caller)
         if not await state.keys.in_force(row["credential"]):
@@ -96,14 +87,9 @@ class Redrive:
         return 200, headers, orjson.dumps({"id": str(asked.row), "statement": str(row["statement_id"])})
 
     async def _ask(self, name: str, tenant_id: int, *args: Any) -> asyncpg.Record | None:
-        try:
-            async with asyncio.timeout(_DEADLINE_S):
-                row: asyncpg.Record | None = await self._state.rows.of(tenant_id).fetchrow(_sql[name], tenant_id, *args)
-                return row
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            if not isinstance(error, OSError) and not transient(error):
-                raise
-            raise Unavailable("The quarantine cannot be reached right now; repeat the request unchanged a little later.") from error
+        async with or_unavailable("The quarantine cannot be reached right now; repeat the request unchanged a little later.", _DEADLINE_S):
+            row: asyncpg.Record | None = await self._state.rows.of(tenant_id).fetchrow(_sql[name], tenant_id, *args)
+            return row
 
 
 def lent(scopes: list[str], caller: Caller) -> frozenset[str]:

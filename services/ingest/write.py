@@ -28,10 +28,11 @@ Keep = Callable[[], Awaitable[None]]
 
 
 class Written(msgspec.Struct, eq=False):
-    """What a write came to: where to wait for it, and whether it was seen to be visible just now."""
+    """What a write came to: where to wait for it, whether it was seen to be visible just now, and how many of its statements wait in quarantine."""
 
     marks: list[Mark]
     visible: bool
+    aside: int
 
 
 class LostRace(Conflict):
@@ -65,8 +66,7 @@ class Writer:
         if not batch.statements:
             if keep is not None:
                 await keep()
-            await self._quarantine.keep(caller, version, batch)
-            return Written([], visible=False)
+            return Written([], visible=False, aside=await self._quarantine.keep(caller, version, batch))
         visibility = self._state.visibility
         conflicts = visibility.conflicts
         new, marks = batch.statements, list[Mark]()
@@ -79,16 +79,15 @@ class Writer:
             if new:
                 self._state.visibility.check_room(self._partition(caller, batch.who)[1])
             await keep()
-        if batch.aside:
-            await self._quarantine.keep(caller, version, batch)
+        aside = await self._quarantine.keep(caller, version, batch) if batch.aside else 0
         if new:
             marks.append(await self._append(caller, version, batch.who, new))
             telemetry.INGEST_STATEMENTS.add(len(new), "stored")
         visible = wait and await self._until_visible(marks)
         if visible and visibility.conflicts != conflicts:
-            await self._ask_what_stands(caller, batch, marks)
+            await self._ask_what_stands(caller, batch, marks, aside)
         hit("ingest.before_reply")
-        return Written(marks, visible=visible and bool(new))
+        return Written(marks, visible=visible and bool(new), aside=aside)
 
     async def _look_up(self, caller: Caller, batch: Batch, ids: list[UUID]) -> dict[UUID, Standing]:
         """Return what stands for `ids`, those of its ids that somebody else may have. Raises Conflict when it is something else."""
@@ -148,7 +147,7 @@ class Writer:
             telemetry.INGEST_NOT_VISIBLE.add(1)
         return visible
 
-    async def _ask_what_stands(self, caller: Caller, batch: Batch, marks: list[Mark]) -> None:
+    async def _ask_what_stands(self, caller: Caller, batch: Batch, marks: list[Mark], aside: int) -> None:
         """Raise LostRace when another statement stands for one of the ids."""
         found = await self._find(caller, [statement.id for statement in batch.statements])
         lost = _different(batch.statements, found)
@@ -159,7 +158,7 @@ class Writer:
         raise LostRace(
             marks, pointer=_pointer(batch, lost[0]),
             stands=[statement.text for statement in batch.statements if statement.id not in losers], conflicts=[statement.text for statement in lost],
-            aside=len(batch.aside),
+            aside=aside,
         )
 
 

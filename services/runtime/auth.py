@@ -23,7 +23,7 @@ import orjson
 from services.core.errors import Forbidden, Unauthenticated, Unavailable
 from services.core.scopes import grants
 from services.runtime.key_use import KeyUse
-from services.runtime.postgres import Pool, Statements, transient
+from services.runtime.postgres import Pool, Statements, or_unavailable
 from services.runtime.rate_limit import RateLimits
 
 FRESH_S = 5.0
@@ -238,13 +238,11 @@ class Keys:
     async def _load(self, key: str) -> _Seen:
         at = time.monotonic()
         try:
-            async with asyncio.timeout(_QUERY_S):
+            async with or_unavailable("API keys cannot be read right now; repeat the request a little later.", _QUERY_S):
                 found = await self._pool.fetchrow(_sql["api_key_by_id"], key)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            if not isinstance(error, OSError) and not transient(error):
-                raise
+        except Unavailable:
             self._failed_at = at
-            raise Unavailable("API keys cannot be read right now; repeat the request a little later.") from error
+            raise
         self._known.pop(key, None)
         self._strangers.pop(key, None)
         if found is None:

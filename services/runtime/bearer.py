@@ -2,22 +2,20 @@
 
 Which issuers, algorithms and audiences are believed is fixed by the settings; a token, and an issuer's description of itself, choose nothing.
 """
-import asyncio
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import jwt
 import orjson
 
-from services.core.errors import Forbidden, Unauthenticated, Unavailable
+from services.core.errors import Forbidden, Unauthenticated
 from services.core.scopes import DEFAULT, KNOWN
 from services.runtime.auth import Caller
 from services.runtime.issuer_keys import IssuerKeys
-from services.runtime.postgres import Pool, Statements, transient
+from services.runtime.postgres import Pool, Statements, or_unavailable
 from services.runtime.settings import Settings
 
 MAX_TOKEN = 8 << 10
@@ -25,6 +23,8 @@ LEEWAY_S = 60
 _MAX_LIFE_S = 86_400.0
 _QUERY_S = 2.0
 _TYPES = frozenset({"", "jwt", "at+jwt", "application/at+jwt"})
+_OF_ID_TOKENS = frozenset({"nonce", "at_hash", "c_hash"})
+"""Claims that OpenID Connect gives to ID tokens. Some issuers put them into access tokens too, which name their scopes then."""
 _NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 _FAULTS: dict[type[Exception], str] = {
     jwt.ExpiredSignatureError: "it has expired",
@@ -72,11 +72,11 @@ class BearerTokens:
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             fault = next((sentence for kind, sentence in _FAULTS.items() if isinstance(error, kind)), "it is no JWT, or a claim is not what it should be")
             raise BadToken(f"The bearer token is not accepted: {fault}.") from error
-        user, client = _named(claims, "sub"), _named(claims, "azp", "client_id", "cid", "appid")
+        user, client, scopes = _named(claims, "sub"), _named(claims, "azp", "client_id", "cid", "appid"), self._scopes(claims)
         tenant = issuer.tenant or self._tenant_named(claims)
         caller = Caller(
             tenant, await self._tenant_id(tenant), orjson.dumps([issuer.url, user, client]).decode(), authority(issuer.url, user, client),
-            self._scopes(claims), bearer=True)
+            scopes, bearer=True)
         return caller, time.monotonic() + min(float(claims["exp"]) - time.time() + LEEWAY_S, _MAX_LIFE_S)
 
     async def _verified(self, token: str) -> tuple[Issuer, dict[str, Any]]:
@@ -98,9 +98,14 @@ class BearerTokens:
             options={"require": ["iss", "aud", "exp", "iat"], "enforce_minimum_key_length": True})
 
     def _scopes(self, claims: dict[str, Any]) -> frozenset[str]:
-        """Return the scopes of a token: those with the prefix of the settings, without it; of a token that speaks of no scopes, the specification's default."""
+        """Return the scopes of a token: those with the prefix of the settings, without it; of a token that speaks of no scopes, the specification's default.
+
+        Raises BadToken for an ID token.
+        """
         given = claims.get("scope", claims.get("scp"))
         if given is None:
+            if not _OF_ID_TOKENS.isdisjoint(claims):
+                raise BadToken("The bearer token is not accepted: it is an ID token, which tells an application who somebody is; send the access token.")
             return frozenset(DEFAULT)
         texts = given.split() if isinstance(given, str) else [each for each in given if isinstance(each, str)] if isinstance(given, list) else []
         prefix = self._settings.oidc_scope_prefix
@@ -119,13 +124,8 @@ class BearerTokens:
         known = self._tenants.get(tenant)
         if known is not None:
             return known
-        try:
-            async with asyncio.timeout(_QUERY_S):
-                found = await self._pool.fetchval(_sql["tenant_by_name"], tenant)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            if not transient(error):
-                raise
-            raise Unavailable("Tenants cannot be read right now; repeat the request a little later.") from error
+        async with or_unavailable("Tenants cannot be read right now; repeat the request a little later.", _QUERY_S):
+            found = await self._pool.fetchval(_sql["tenant_by_name"], tenant)
         if found is None:
             raise Forbidden("The token's tenant is not known here; a tenant comes to be with its first API key.")
         known = self._tenants[tenant] = int(found)

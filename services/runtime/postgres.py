@@ -1,4 +1,4 @@
-"""Postgres: connections that never wait for ever, SQL kept in .sql files, and which errors pass by themselves.
+"""Postgres: connections that never wait for ever, SQL kept in .sql files, and which errors pass by themselves, as requests are told.
 
 Every connection has a command timeout on this side and, on the server's, a statement timeout, an idle-in-transaction limit and TCP limits.
 """
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 import asyncpg
+
+from services.core.errors import Unavailable
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -115,6 +117,18 @@ def transient(error: BaseException) -> bool:
 
 
 @asynccontextmanager
+async def or_unavailable(sentence: str, within_s: float) -> AsyncIterator[None]:
+    """Give the body `within_s` seconds. Raises Unavailable with this sentence when they end, and for all else that passes by itself."""
+    try:
+        async with asyncio.timeout(within_s):
+            yield
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        if not transient(error):
+            raise
+        raise Unavailable(sentence) from error
+
+
+@asynccontextmanager
 async def while_connected(connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[None]:
     """Cut the body short when the connection is lost, which a COPY in the middle of its data would never hear of. Raises TimeoutError then."""
     loop = asyncio.get_running_loop()
@@ -125,6 +139,10 @@ async def while_connected(connection: "asyncpg.Connection[asyncpg.Record]") -> A
         connection.add_termination_listener(lost)
         try:
             yield
+        except RuntimeError as error:  # uvloop's word for writing to what is closed, which a COPY does when it is cut short
+            if limit.when() is None:
+                raise
+            raise TimeoutError("the connection was lost") from error
         finally:
             connection.remove_termination_listener(lost)
 

@@ -25,6 +25,7 @@ GENERIC_PLANS = {"plan_cache_mode": "force_generic_plan"}
 """Planning anew for each batch would cost more than writing it."""
 
 log = structlog.get_logger(__name__)
+_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, Halted)
 _sql = Statements(Path(__file__).with_name("postgres_log.sql"))
 Piece = tuple[Append, int]
 """A record: a call, and which of its records."""
@@ -67,24 +68,27 @@ class PostgresWriter:
                     first = await _execute(link, sending, carried=carried)
                 else:
                     first = await _settle(link, lost)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, Halted) as error:
-                if sending is not None and _certain(error):
-                    _mark(alive, sent=False)
-                else:
-                    lost = sending or lost
-                    self.terminate()
+            except _FAILURES as error:
+                lost = self._left_unknown(error, sending, lost)
                 if not transient(error):
                     _refuse(alive, error)
                     return
                 log.warning("log write interrupted", partition=partition, records=len(alive), unknown=lost is not None, error=str(error) or repr(error))
                 await asyncio.sleep(PAUSE_S)
                 continue
-            written = sending or lost
-            if first is not None and written is not None:
-                self._place(written, first)
+            if first is not None:
+                self._place(sending or lost, first)
                 return
             _mark(alive, sent=False)
             lost = None
+
+    def _left_unknown(self, error: Exception, sending: "_Sent | None", lost: "_Sent | None") -> "_Sent | None":
+        """Return the append of which, after an error, nobody knows whether it was written, if there is one; the connection is given up then."""
+        if sending is not None and _certain(error):
+            _mark(sending.run, sent=False)
+            return None
+        self.terminate()
+        return sending or lost
 
     async def _connect(self) -> "_Link":
         """Return the connection, made anew if it was lost. Raises what `connect` raises."""
@@ -105,7 +109,8 @@ class PostgresWriter:
             self._floors[partition] = next_offset
         return _Link(connection, who["pid"], who["backend_start"], await connection.prepare(_sql.append), await connection.prepare(_sql.append_carried))
 
-    def _place(self, written: "_Sent", first: int) -> None:
+    def _place(self, written: "_Sent | None", first: int) -> None:
+        assert written is not None
         for offset, (entry, i) in enumerate(written.run, first):
             entry.place(i, Position(written.partition, offset))
         self._floors[written.partition] = end = first + len(written.run)

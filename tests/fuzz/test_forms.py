@@ -4,6 +4,7 @@ import pytest
 from tests.fuzz.target import COMMON, Target
 
 MOST = 16 << 20
+MOST_WITH_KEY_INSIDE = 1 << 20
 MOST_GROWTH = 96 << 20
 HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "X-Experience-API-Version": "1.0.3"}
 CONTENT = {
@@ -17,8 +18,19 @@ KEYS = {"a key": COMMON["Authorization"], "a wrong key": "Basic eDp5", "no key":
 @pytest.mark.parametrize("name", CONTENT)
 def test_the_largest_forms_cost_no_more_than_other_bodies(target: Target, name: str, whose: str) -> None:
     piece, key = CONTENT[name], KEYS[whose]
-    shown = b"" if key is None else b"Authorization=" + key.replace(" ", "+").encode() + b"&"
-    body = b"%bcontent=%b" % (shown, piece * ((MOST - 200) // len(piece)))
+    body = b"content=" + piece * ((MOST - 200) // len(piece))
+    before = target.memory()
+    status = target.send("POST", "/xapi/statements?method=PUT", body, {**HEADERS, "Authorization": key or ""}).status
+    assert status in {"a key": (400, 413), "a wrong key": (401,), "no key": (413,)}[whose]
+    assert target.memory() - before < MOST_GROWTH
+
+
+@pytest.mark.parametrize("whose", ["a key", "a wrong key"])
+@pytest.mark.parametrize("name", CONTENT)
+def test_the_largest_forms_with_a_key_inside_cost_no_more_than_other_bodies(target: Target, name: str, whose: str) -> None:
+    piece, key = CONTENT[name], KEYS[whose] or ""
+    shown = b"Authorization=" + key.replace(" ", "+").encode() + b"&content="
+    body = shown + piece * ((MOST_WITH_KEY_INSIDE - len(shown)) // len(piece))
     before = target.memory()
     status = target.send("POST", "/xapi/statements?method=PUT", body, {**HEADERS, "Authorization": ""}).status
     assert status in ((400, 413) if whose == "a key" else (400, 401))

@@ -83,7 +83,7 @@ async def test_the_authority_is_the_application_and_the_user_as_a_group_or_the_o
 async def test_a_token_that_speaks_of_no_scopes_has_those_of_the_specification_and_one_with_only_others_has_none(pool: Pool, issuer: Issuer) -> None:
     keys = _keys(pool, issuer)
     assert (await _caller(keys, issuer.token(without=("scope",)))).scopes == {"statements/write", "statements/read/mine"}
-    assert (await _caller(keys, issuer.token(scope="openid email"))).scopes == frozenset()
+    assert (await _caller(keys, issuer.token(scope="openid email", nonce="x", at_hash="x"))).scopes == frozenset()
     assert (await _caller(keys, issuer.token(without=("scope",), scp=["state", 7]))).scopes == {"state"}
 
 
@@ -129,6 +129,9 @@ _CHANGES: dict[str, Callable[[Issuer], str]] = {
     "issued in the future": lambda issuer: issuer.token(iat=int(time.time()) + 120),
     "a number that is none": lambda issuer: issuer.token(exp=float("inf")),
     "an ID token's type": lambda issuer: issuer.token(head={"typ": "logout+jwt"}),
+    "an ID token of a code flow": lambda issuer: issuer.token(without=("scope",), nonce="x"),
+    "an ID token with a token's hash": lambda issuer: issuer.token(without=("scope",), at_hash="x"),
+    "an ID token with a code's hash": lambda issuer: issuer.token(without=("scope",), c_hash="x"),
     "a critical extension": lambda issuer: issuer.token(head={"crit": ["b64"], "b64": False}),
     "nobody": lambda issuer: issuer.token(without=("sub",)),
     "a user that is no text": lambda issuer: issuer.token(sub=7),
@@ -142,8 +145,7 @@ _CHANGES: dict[str, Callable[[Issuer], str]] = {
     "another signature": lambda issuer: issuer.token()[:-8] + "AAAAAAAA",
     "nested deeply": lambda _: f"{_pieces({'alg': 'RS256', 'kid': 'rsa'}, {}).split('.')[0]}.{_BRACKETS}.eA",
     "no JSON": lambda _: "a.b.c",
-    "no token": lambda _: "x",
-    "nothing": lambda _: "",
+    "no token": lambda _: "x", "nothing": lambda _: "",
 }
 
 

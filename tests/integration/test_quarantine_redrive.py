@@ -1,7 +1,6 @@
 """What was set aside is sent on, corrected: stored as its sender would have stored it, with the content of its attachments, and once."""
 import json
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,20 +12,16 @@ from services.core.vocabulary import SIGNATURE
 from services.runtime import auth
 from services.runtime.api_keys import revoke_key
 from services.runtime.failpoint import FAILPOINTS
-from tests.integration.api_service import STATEMENTS, Service, api_service
+from tests.integration.api_service import STATEMENTS, Service, api_service, served
 from tests.integration.setting_aside import PATH, Sides, bad, sides_of
 from tests.servers.in_process import statement
 from tests.servers.multipart import MULTIPART, attachment, multipart, part
-from tests.servers.postgres import PostgresServer
 from tests.servers.signing import Signer
 
 SAMPLES = Path(os.environ.get("TESTAMUR_TEST_SAMPLES", Path(__file__).parents[2].parent / "shared" / "samples")) / "invalid.ndjson"
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("quarantine")) as running:
-        yield running
+service = served(api_service)
 
 
 @pytest_asyncio.fixture
@@ -57,8 +52,21 @@ async def test_a_corrected_statement_is_stored_as_its_sender_would_have_stored_i
     assert done["redriven_by"].startswith("lrs_")
 
     assert (await sides.redrive(found["id"], corrected | {"result": {"success": True}})).status_code == 409
-    assert (await sides.post(wrong)).headers["LRS-Quarantined"] == "1"
-    assert await sides.listed() == [], "what was sent on is known when it comes again"
+
+
+async def test_what_was_sent_on_is_known_when_it_comes_again_and_is_not_said_to_wait(sides: Sides) -> None:
+    wrong, other = bad(), bad()
+    await sides.post([wrong, other])
+    found = next(each for each in await sides.listed() if each["statement"] == wrong["id"])
+    assert (await sides.redrive(found["id"], wrong | {"verb": {"id": "http://adlnet.gov/expapi/verbs/completed"}})).status_code == 200
+
+    again = await sides.post(wrong)
+    assert (again.status_code, again.json(), again.headers["LRS-Outcome"]) == (200, [wrong["id"]], "stored")
+    assert "LRS-Quarantined" not in again.headers
+    assert "Link" not in again.headers
+    both = await sides.post([wrong, other])
+    assert (both.json(), both.headers["LRS-Outcome"], both.headers["LRS-Quarantined"]) == ([wrong["id"], other["id"]], "stored", "1")
+    assert [each["statement"] for each in await sides.listed()] == [other["id"]]
 
 
 async def test_a_statement_that_had_no_id_is_stored_under_the_one_its_sender_was_told(sides: Sides) -> None:
@@ -238,18 +246,44 @@ async def test_a_statement_whose_content_is_missing_is_set_aside_alone(sides: Si
     assert (await sides.redrive(found["id"], elsewhere)).status_code == 200
 
 
-async def test_a_signature_that_does_not_hold_refuses_the_request_and_a_signed_statement_is_not_sent_on(sides: Sides) -> None:
+def _signed(statement_: dict[str, Any], *signatures: bytes) -> dict[str, Any]:
+    return statement_ | {"attachments": [attachment(each, usageType=SIGNATURE, contentType="application/octet-stream") for each in signatures]}
+
+
+async def test_a_statement_whose_signature_does_not_hold_is_set_aside_alone_with_the_reason(sides: Sides) -> None:
+    plain, essay = [statement() for _ in range(2)], b"an essay"
+    signatures = [Signer("signer").jws(each) for each in plain]
+    forged = _signed(plain[0], signatures[0]) | {"actor": {"mbox": "mailto:eve@example.org"}}
+    nameless = {key: value for key, value in _signed(statement(), b"no signature").items() if key != "id"}
+    batch = [forged, bad(), _signed(plain[1], signatures[1]), nameless, statement(attachments=[attachment(essay)])]
+    body = multipart(batch, *(part(each) for each in (*signatures, b"no signature", essay)))
+    answers = [await sides.tool.post(STATEMENTS, content=body, headers=MULTIPART) for _ in range(2)]
+    assert {(answer.status_code, answer.headers["LRS-Outcome"], answer.headers["LRS-Quarantined"]) for answer in answers} == {(200, "stored", "3")}
+    ids = answers[0].json()
+    assert answers[1].json() == ids == [forged["id"], batch[1]["id"], plain[1]["id"], ids[3], batch[4]["id"]]
+    assert set(await sides.tenant.ids()) == {ids[2], ids[4]}
+
+    listed = {each["statement"]: each["faults"] for each in await sides.listed()}
+    assert listed.keys() == {ids[0], ids[1], ids[3]}
+    assert [(fault["pointer"], "not the statement" in fault["detail"]) for fault in listed[ids[0]]] == [("/attachments/0", True)]
+    assert [(fault["pointer"], "compact form" in fault["detail"]) for fault in listed[ids[3]]] == [("/attachments/0", True)]
+
+
+async def test_a_signature_that_does_not_hold_refuses_a_request_that_asks_for_strictness(sides: Sides) -> None:
+    body = multipart([statement(), _signed(statement(), b"no signature")], part(b"no signature"))
+    answer = await sides.tool.post(STATEMENTS, content=body, headers={**MULTIPART, "Prefer": "handling=strict"})
+    assert (answer.status_code, answer.json()["pointer"]) == (400, "/1/attachments/0")
+    assert (await sides.tenant.ids(), await sides.listed()) == ([], [])
+
+
+async def test_a_signed_statement_is_not_sent_on(sides: Sides) -> None:
     plain = statement()
     signature = Signer("signer").jws(plain)
-    signed = plain | {"attachments": [attachment(signature, usageType=SIGNATURE, contentType="application/octet-stream")]}
-    forged = signed | {"actor": {"mbox": "mailto:eve@example.org"}}
-    answer = await sides.tool.post(STATEMENTS, content=multipart([bad(), forged], part(signature)), headers=MULTIPART)
-    assert (answer.status_code, answer.json()["pointer"]) == (400, "/1/attachments/0")
-    assert await sides.listed() == []
-
-    answer = await sides.tool.post(STATEMENTS, content=multipart([signed | {"verb": {"id": "no IRI"}}], part(signature)), headers=MULTIPART)
-    assert answer.headers["LRS-Quarantined"] == "1"
-    [found] = await sides.listed()
-    refused = await sides.redrive(found["id"], signed)
-    assert (refused.status_code, refused.json()["pointer"]) == (400, "/attachments")
+    signed = _signed(plain, signature)
+    for wrong in (signed | {"verb": {"id": "no IRI"}}, signed | {"actor": {"mbox": "mailto:eve@example.org"}}):
+        answer = await sides.tool.post(STATEMENTS, content=multipart([wrong], part(signature)), headers=MULTIPART)
+        assert (answer.headers["LRS-Outcome"], answer.headers["LRS-Quarantined"]) == ("rejected", "1")
+    for found in await sides.listed():
+        refused = await sides.redrive(found["id"], signed)
+        assert (refused.status_code, refused.json()["pointer"]) == (400, "/attachments")
     assert await sides.stored(plain["id"]) is None

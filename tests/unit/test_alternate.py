@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.alternate import stands_for
-from services.core.errors import BadRequest, Unauthenticated
+from services.core.errors import BadRequest, TooLarge, Unauthenticated
 from services.runtime.http import Receive, Scope
 
 LIMIT = 8 << 20
@@ -39,7 +39,7 @@ async def nobody(_: bytes | None) -> None:
 
 
 async def content_of(body: bytes) -> bytes:
-    _, receive = await stands_for(scope(), sent(body), LIMIT, anybody)
+    _, receive = await stands_for(scope(authorization="Basic eDp5"), sent(body), LIMIT, anybody)
     content: bytes = (await receive())["body"]
     return content
 
@@ -79,12 +79,29 @@ async def test_a_large_form_of_nobody_known_is_not_decoded(more: bytes) -> None:
         shown.append(header)
         raise Unauthenticated
 
-    wrong = b"content=" + b"%ff" * LARGE + more
+    wrong = b"content=" + b"%ff" * (LARGE // 4) + more
     with pytest.raises(Unauthenticated):
         await stands_for(scope(), sent(wrong), LIMIT, stranger)
     assert shown == [b"Basic eDp5" if more else None]
     with pytest.raises(BadRequest, match="not UTF-8"):
         await stands_for(scope(), sent(wrong), LIMIT, anybody)
+
+
+async def test_of_a_form_whose_key_can_only_be_inside_it_no_more_than_a_mebibyte_is_read() -> None:
+    read = 0
+
+    async def endless() -> dict[str, Any]:
+        nonlocal read
+        read += 1 << 16
+        return {"type": "http.request", "body": b"x" * (1 << 16), "more_body": True}
+
+    for declared, receive in (({"content_length": str(LARGE + 1)}, never), ({}, endless), ({"authorization": ""}, endless)):
+        with pytest.raises(TooLarge, match="Authorization in its head"):
+            await stands_for(scope(**declared), receive, LIMIT, anybody)
+    assert read <= 2 * (LARGE + (1 << 16))
+    form = b"Authorization=Basic+eDp5&content=" + b"x" * (LARGE - 100)
+    _, again = await stands_for(scope(), sent(form), LIMIT, anybody)
+    assert (await again())["body"] == b"x" * (LARGE - 100)
 
 
 @pytest.mark.parametrize(("body", "says"), [

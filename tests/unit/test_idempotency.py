@@ -8,7 +8,7 @@ import pytest
 
 from services.core.errors import BadRequest
 from services.core.keys import KeyedHash
-from services.ingest.statements import batch_of, keyed_ids
+from services.ingest.statements import Naming, batch_of, keyed_ids
 from services.runtime.settings import Settings
 
 HASHES = KeyedHash(b"secret")
@@ -21,7 +21,7 @@ def _random(_: int) -> tuple[UUID, bool]:
 
 
 def _ids(new_id: Callable[[int], tuple[UUID, bool]], *statements: Mapping[str, object]) -> list[str]:
-    return [statement.text for statement in batch_of(orjson.dumps(statements), "2.0.0", SETTINGS, new_id).statements]
+    return [statement.text for statement in batch_of(orjson.dumps(statements), "2.0.0", SETTINGS, Naming(new_id)).statements]
 
 
 def test_the_same_key_gives_the_same_ids_and_any_other_part_gives_others() -> None:
@@ -49,26 +49,26 @@ def test_ids_that_the_sender_gave_are_kept_as_he_wrote_them() -> None:
 
 
 def test_only_ids_made_at_random_need_no_look_up() -> None:
-    [random] = batch_of(orjson.dumps(BARE), "2.0.0", SETTINGS, _random).statements
-    [keyed] = batch_of(orjson.dumps(BARE), "2.0.0", SETTINGS, keyed_ids(HASHES, "t", "c", "k")).statements
-    [given] = batch_of(orjson.dumps({**BARE, "id": str(uuid4())}), "2.0.0", SETTINGS, _random).statements
+    [random] = batch_of(orjson.dumps(BARE), "2.0.0", SETTINGS, Naming(_random)).statements
+    [keyed] = batch_of(orjson.dumps(BARE), "2.0.0", SETTINGS, Naming(keyed_ids(HASHES, "t", "c", "k"))).statements
+    [given] = batch_of(orjson.dumps({**BARE, "id": str(uuid4())}), "2.0.0", SETTINGS, Naming(_random)).statements
     assert (random.made, keyed.made, given.made) == (True, False, False)
 
 
 def test_a_put_has_the_id_of_its_request() -> None:
     id_ = str(uuid4())
-    [put] = batch_of(orjson.dumps(BARE), "2.0.0", SETTINGS, _random, single=id_).statements
+    [put] = batch_of(orjson.dumps(BARE), "2.0.0", SETTINGS, Naming(_random, single=id_)).statements
     assert (put.id, put.made) == (UUID(id_), False)
-    [same] = batch_of(orjson.dumps({**BARE, "id": id_.upper()}), "2.0.0", SETTINGS, _random, single=id_).statements
+    [same] = batch_of(orjson.dumps({**BARE, "id": id_.upper()}), "2.0.0", SETTINGS, Naming(_random, single=id_)).statements
     assert same.id == UUID(id_)
     with pytest.raises(BadRequest) as refused:
-        batch_of(orjson.dumps({**BARE, "id": str(uuid4())}), "2.0.0", SETTINGS, _random, single=id_)
+        batch_of(orjson.dumps({**BARE, "id": str(uuid4())}), "2.0.0", SETTINGS, Naming(_random, single=id_))
     assert refused.value.pointer == "/id"
 
 
 def test_a_batch_goes_by_the_identity_of_its_first_actor_whatever_its_form() -> None:
     sha1 = {**BARE, "actor": {"mbox_sha1sum": "dbaf4e65f4b20d5dd0aa4a8f1c1f6b7e8c8e6a5d"}}
-    assert batch_of(orjson.dumps([BARE, sha1]), "2.0.0", SETTINGS, _random).who == batch_of(orjson.dumps(BARE), "1.0.3", SETTINGS, _random).who
+    assert batch_of(orjson.dumps([BARE, sha1]), "2.0.0", SETTINGS, Naming(_random)).who == batch_of(orjson.dumps(BARE), "1.0.3", SETTINGS, Naming(_random)).who
     group = {**BARE, "actor": {"objectType": "Group", "member": [{"mbox": "mailto:a@example.org"}]}}
-    batch = batch_of(orjson.dumps(group), "2.0.0", SETTINGS, _random)
+    batch = batch_of(orjson.dumps(group), "2.0.0", SETTINGS, Naming(_random))
     assert batch.who == batch.statements[0].text
