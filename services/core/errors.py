@@ -38,6 +38,12 @@ class InvalidStatement(BadRequest):
     type = "invalid-statement"
 
 
+class InvalidProgramme(BadRequest):
+    """The rule of a programme is refused."""
+
+    type = "invalid-programme"
+
+
 class Unauthenticated(LrsError):
     """This needs an API key: send it as Basic authentication, key as the user name and secret as the password."""
 

@@ -97,6 +97,10 @@ def _both(bare: Iterable[str]) -> frozenset[str]:
 
 COURSE_TYPES = _both(alias for alias, name in _TYPE_ALIASES.items() if name == "course")
 """Every IRI that makes an activity a course by its type."""
+VERBS = frozenset(_VERB_ALIASES.values())
+"""The canonical short names of verbs that have one."""
+ACTIVITY_TYPES = frozenset(_TYPE_ALIASES.values())
+"""Those of activity types."""
 VOIDED = "http://adlnet.gov/expapi/verbs/voided"
 SIGNATURE = "http://adlnet.gov/expapi/attachments/signature"
 """The usageType of an attachment that is the statement's signature."""

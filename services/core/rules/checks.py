@@ -1,0 +1,90 @@
+"""What must not be published, though each clause of it may stand: rules true of no evidence, and programmes that wait for each other in a ring."""
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from services.core.rules.calendar import FIRST, LAST
+from services.core.rules.evaluate import evaluate
+from services.core.rules.tree import Credentials, Programme, leaves_of
+
+
+def true_of_nothing(programme: Programme) -> bool:
+    """Return whether a learner of whom nothing is known would have what the programme asks for, at some time."""
+    return any(evaluate(programme, (), (), {}, instant).met for instant in (FIRST, 0, LAST))
+
+
+class Clause(NamedTuple):
+    """What a credential must have to be counted by a clause; None: whatever it has."""
+
+    achievement: str | None
+    alignment: str | None
+    issuer: str | None
+    issuers: frozenset[str] | None
+
+
+class Published(NamedTuple):
+    """A version of a programme, and the names by which others may read its awards."""
+
+    iri: str
+    programme: Programme
+    achievement: str | None
+    """IRI; None if it awards nothing."""
+    issuers: tuple[str, ...]
+    """All names its issuer goes by: slug, url, did."""
+
+
+def credential_edges(programme: Programme) -> frozenset[Clause]:
+    """Return what the clauses of a programme on credentials read."""
+    return frozenset(
+        Clause(leaf.achievement, leaf.alignment, leaf.issuer, leaf.issuers) for leaf in leaves_of(programme.requires) if isinstance(leaf, Credentials)
+    )
+
+
+def find_cycle(published: Iterable[Published]) -> list[str] | None:
+    """Return IRIs of programmes of which each reads awards of the next, the last being the first again; None if there are none such.
+
+    All versions of a programme are one: what is awarded under an old one is read as what is awarded under the last.
+    """
+    versions = list(published)
+    reads = {version.iri: set[str]() for version in versions}
+    for version in versions:
+        clauses = credential_edges(version.programme)
+        reads[version.iri].update(other.iri for other in versions if any(_counts(clause, other) for clause in clauses))
+    return _ring({iri: sorted(others) for iri, others in sorted(reads.items())})
+
+
+def _counts(clause: Clause, version: Published) -> bool:
+    """Return whether a clause may count an award under a version."""
+    award = version.programme.award
+    if award is None or version.achievement is None:
+        return False
+    if clause.achievement is not None and clause.achievement != version.achievement:
+        return False
+    if clause.alignment is not None and clause.alignment not in targets(version.programme):
+        return False
+    if clause.issuer is not None and clause.issuer not in version.issuers:
+        return False
+    return clause.issuers is None or not clause.issuers.isdisjoint(version.issuers)
+
+
+def targets(programme: Programme) -> tuple[str, ...]:
+    """Return targetUrl and targetFramework of each alignment of what a programme awards."""
+    alignment = programme.award.alignment if programme.award is not None else ()
+    return tuple(each[name] for each in alignment for name in ("targetUrl", "targetFramework") if name in each)
+
+
+def _ring(reads: dict[str, list[str]]) -> list[str] | None:
+    """Return a ring of the graph, by a walk in depth that keeps its own stack."""
+    done: set[str] = set()
+    for start, others in reads.items():
+        path, ways = [start], [iter(others)]
+        while path:
+            step = next(ways[-1], None)
+            if step is None:
+                done.add(path.pop())
+                ways.pop()
+            elif step in path:
+                return [*path[path.index(step):], step]
+            elif step not in done:
+                path.append(step)
+                ways.append(iter(reads[step]))
+    return None

@@ -1,0 +1,49 @@
+"""What must not be published: rules true of no evidence, and rings of programmes that wait for each other's credentials."""
+from services.core.rules.checks import Published, find_cycle, true_of_nothing
+from services.core.rules.language import parse
+from tests.unit.rules.given import programme
+
+HOME = "https://lrs.example.org/"
+
+
+def published(name: str, requires: str, *, version: int = 1, award: str = "{type: Badge}") -> Published:
+    found = parse(f"programme: {HOME}programmes/{name}\nversion: {version}\ntitle: P\naward: {award}\nrequires: {requires}\n")
+    return Published(found.iri, found, f"{HOME}achievements/{name}", ("own", HOME))
+
+
+def needs(name: str) -> str:
+    return f"{{credential: {{achievement: {HOME}achievements/{name}}}}}"
+
+
+LEAF = "{statement: {activity: 'x:a'}}"
+
+
+def test_no_programme_that_can_be_written_is_true_of_nothing() -> None:
+    assert not any(true_of_nothing(programme(name)) for name in ("specialization", "sequence", "hours", "summer", "assessed", "units"))
+
+
+def test_programmes_may_build_on_each_other() -> None:
+    steps = [published("a", needs("b")), published("b", needs("c")), published("c", LEAF)]
+
+    assert find_cycle([*steps, published("d", f"{{all: [{needs('a')}, {needs('b')}]}}")]) is None
+
+
+def test_a_ring_is_found_and_named() -> None:
+    ring = find_cycle([published("a", needs("b")), published("b", needs("c")), published("c", f"{{any: [{LEAF}, {needs('a')}]}}"), published("d", LEAF)])
+
+    assert ring == [f"{HOME}programmes/{name}" for name in "abca"]
+    assert find_cycle([published("a", needs("a"))]) == [f"{HOME}programmes/a"] * 2
+
+
+def test_a_ring_may_go_through_an_older_version_an_alignment_or_an_issuer() -> None:
+    aligned = "{type: Badge, alignment: [{targetUrl: 'x:item', targetFramework: 'x:framework'}]}"
+
+    assert find_cycle([published("a", needs("b")), published("b", LEAF), published("b", needs("a"), version=2)])
+    assert find_cycle([published("a", "{credential: {alignment: 'x:framework'}}"), published("b", needs("a"), award=aligned)])
+    assert find_cycle([published("a", "{credential: {issuer: own}}")])
+    assert find_cycle([published("a", "{credential: {issuer: own, achievement: 'x:of-others'}}")]) is None
+    assert find_cycle([published("a", "{credential: {issuer_in: [museum]}}")]) is None
+
+
+def test_a_long_chain_is_no_ring() -> None:
+    assert find_cycle([published(f"p{number}", needs(f"p{number + 1}")) for number in range(300)]) is None
