@@ -20,8 +20,11 @@ from tests import reference_fold
 
 HASHES = KeyedHash(b"a secret for tests")
 TENANT, TENANT_ID = "default", 1
-TABLES = ("ifi", "learner", "link", "evidence", "void", "assurance", "activity", "entry", "course")
-"""What must be equal for equal sets of records; `block` is a cache."""
+TABLES = (
+    "ifi", "learner", "link", "evidence", "void", "assurance", "activity", "entry", "course", "programme", "decision", "award", "revocation")
+"""What must be equal for equal sets of records."""
+CACHES = ("block", "waking")
+"""What depends on runs."""
 
 At = StatementAt | RecordAt
 
@@ -43,15 +46,16 @@ def link_at(id_: UUID, agents: Sequence[dict[str, Any]] | None, stored: int, par
     body: dict[str, Any] = {"id": str(id_), "by": {"mbox": "mailto:registrar@example.org"}}
     if agents is not None:
         body |= {"agents": list(agents), "reason": "tests"}
-    return _record("identity.linked" if agents is not None else "identity.unlinked", body, stored, partition, "lrs:link")
+    return record_at("identity.linked" if agents is not None else "identity.unlinked", body, stored, partition, "lrs:link")
 
 
 def course_at(course: dict[str, Any], stored: int, partition: int) -> RecordAt:
     """Return a description of a course."""
-    return _record("course.described", {"course": course}, stored, partition, "lrs:manage")
+    return record_at("course.described", {"course": course}, stored, partition, "lrs:manage")
 
 
-def _record(kind: Any, body: dict[str, Any], stored: int, partition: int, *scopes: str) -> RecordAt:
+def record_at(kind: Any, body: dict[str, Any], stored: int, partition: int, *scopes: str) -> RecordAt:
+    """Return a record of any other kind than `statements`."""
     envelope = Envelope(VERSION, kind, tenant=TENANT, scopes=list(scopes), body=body)
     return RecordAt(kind, TENANT_ID, TENANT, seq_of(stored, partition), envelope, stored)
 
@@ -106,7 +110,7 @@ async def apply(connection: "asyncpg.Connection[asyncpg.Record]", projection: Le
 
 async def clear(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Empty the projection's tables."""
-    await connection.execute("".join(f"delete from {table};" for table in (*TABLES, "block")))
+    await connection.execute("".join(f"delete from {table};" for table in (*TABLES, *CACHES)))
 
 
 async def dump(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, list[tuple[Any, ...]]]:

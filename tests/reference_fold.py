@@ -67,18 +67,18 @@ def fold(copies: Sequence[Copy], links: Sequence[Link] = ()) -> Transcripts:
     standing: dict[str, Copy] = {}
     for copy in sorted(copies, key=lambda copy: copy.seq):
         standing.setdefault(copy.statement["id"], copy)
-    voided = _voided(standing)
+    voided = voided_among(standing)
     everybody = _everybody(copies, links, found)
-    person_of = _people(everybody, links)
+    person_of = people_by(everybody, links)
     found.people = set(person_of.values())
     lines: dict[tuple[Person, str], list[Copy]] = {}
-    assured = _assurances(standing, voided)
+    assured = assurances(standing, voided)
     for id_, copy in standing.items():
         about = _about(copy)
         if about is not None and id_ not in voided:
             lines.setdefault((person_of[about[0]], about[1]), []).append(copy)
     for line, evidence in lines.items():
-        found.entries[line] = _entry(evidence, assured)
+        found.entries[line] = entry(evidence, assured)
     return found
 
 
@@ -101,7 +101,8 @@ def _about(copy: Copy) -> tuple[Identity, str] | None:
     return (who, what["id"]) if who is not None and what.get("objectType", "Activity") == "Activity" else None
 
 
-def _voided(standing: dict[str, Copy]) -> set[str]:
+def voided_among(standing: dict[str, Copy]) -> set[str]:
+    """Return which of the statements that stand are voided."""
     voided = set()
     for copy in standing.values():
         statement = copy.statement
@@ -130,7 +131,8 @@ def _everybody(copies: Sequence[Copy], links: Sequence[Link], found: Transcripts
     return {who for _, who, _ in named}
 
 
-def _people(everybody: set[Identity], links: Sequence[Link]) -> dict[Identity, Person]:
+def people_by(everybody: set[Identity], links: Sequence[Link]) -> dict[Identity, Person]:
+    """Return who each of these identities is, by the links in force."""
     undone = {link.id for link in links if link.agents is None}
     first: dict[str, Link] = {}
     for link in sorted(links, key=lambda link: link.seq):
@@ -146,14 +148,16 @@ def _people(everybody: set[Identity], links: Sequence[Link]) -> dict[Identity, P
     return person_of
 
 
-def _at(copy: Copy) -> int:
+def event_time(copy: Copy) -> int:
+    """Return when it happened."""
     said = copy.statement.get("timestamp")
     if said is None:
         return copy.stored
     return min(copy.stored, (datetime.fromisoformat(said) - EPOCH) // _MICROSECOND)
 
 
-def _class(statement: dict[str, Any]) -> str:
+def class_of(statement: dict[str, Any]) -> str:
+    """Return what a statement alone would make of a line."""
     verb, result = VERBS.get(statement["verb"]["id"], "other"), statement.get("result", {})
     if verb in {"passed", "failed", "withdrawn"}:
         return verb
@@ -181,11 +185,12 @@ def _begins(copy: Copy) -> tuple[Any, ...] | None:
     if VERBS.get(statement["verb"]["id"]) not in {"attempted", "initialized", "launched"}:
         return None
     if _extension(statement, SESSION) is None and _extension(statement, ATTEMPT) is None:
-        return ("time", statement.get("context", {}).get("registration"), _at(copy))
+        return ("time", statement.get("context", {}).get("registration"), event_time(copy))
     return _sitting(statement)
 
 
-def _scaled(statement: dict[str, Any]) -> float | None:
+def scaled_of(statement: dict[str, Any]) -> float | None:
+    """Return the scaled score of a statement."""
     score = statement.get("result", {}).get("score", {})
     if "scaled" in score:
         return float(score["scaled"])
@@ -194,36 +199,39 @@ def _scaled(statement: dict[str, Any]) -> float | None:
     return None
 
 
-def _level(copy: Copy, place: str = "context") -> int:
+def level_of(copy: Copy, place: str = "context") -> int:
+    """Return the identity assurance that a record may claim for its own statement."""
     claim = _extension(copy.statement, ASSURANCE, place)
     if "lrs:assure" not in copy.scopes or claim is None:
         return 0
     return 3 if claim.get("method") == "proctored" else 2 if claim.get("level") in {"substantial", "high"} else 1
 
 
-def _assurances(standing: dict[str, Copy], voided: set[str]) -> dict[str, int]:
+def assurances(standing: dict[str, Copy], voided: set[str]) -> dict[str, int]:
     """Return the level that trusted, standing statements give to others."""
     levels: dict[str, int] = {}
     for id_, copy in standing.items():
         target = copy.statement["object"]
         about = VERBS.get(copy.statement["verb"]["id"]) == "verified" and target.get("objectType") == "StatementRef"
         if about and id_ not in voided and "lrs:assure" in copy.scopes:
-            levels[target["id"]] = max(levels.get(target["id"], 0), _level(copy) or 2)
+            levels[target["id"]] = max(levels.get(target["id"], 0), level_of(copy) or 2)
     return levels
 
 
-def _entry(evidence: list[Copy], assured: dict[str, int]) -> dict[str, Any]:
-    evidence = sorted(evidence, key=lambda copy: (_at(copy), copy.seq))
+def entry(evidence: list[Copy], assured: dict[str, int]) -> dict[str, Any]:
+    """Return the line of a transcript that standing evidence makes."""
+    evidence = sorted(evidence, key=lambda copy: (event_time(copy), copy.seq))
     of_class: dict[str, list[Copy]] = {}
     for copy in evidence:
-        of_class.setdefault(_class(copy.statement), []).append(copy)
+        of_class.setdefault(class_of(copy.statement), []).append(copy)
     status = next(status for status in (*reversed(ORDER), "withdrawn") if status in of_class)
     if status not in {"passed", "failed"} and "withdrawn" in of_class:
-        later = [copy for copy in of_class.get("registered", ()) if (_at(copy), copy.seq) > (_at(of_class["withdrawn"][-1]), of_class["withdrawn"][-1].seq)]
+        last = of_class["withdrawn"][-1]
+        later = [copy for copy in of_class.get("registered", ()) if (event_time(copy), copy.seq) > (event_time(last), last.seq)]
         status = status if later else "withdrawn"
     deciding = of_class[status]
-    scores = [score for copy in evidence if (score := _scaled(copy.statement)) is not None]
-    passing = [score for copy in deciding if (score := _scaled(copy.statement)) is not None] if status == "passed" else []
+    scores = [score for copy in evidence if (score := scaled_of(copy.statement)) is not None]
+    passing = [score for copy in deciding if (score := scaled_of(copy.statement)) is not None] if status == "passed" else []
     begun = {key for copy in evidence if (key := _begins(copy)) is not None}
     ended = {_sitting(copy.statement) for status in ("completed", "failed", "passed") for copy in of_class.get(status, ())}
     sessions: dict[tuple[Any, ...], int] = {}
@@ -234,8 +242,8 @@ def _entry(evidence: list[Copy], assured: dict[str, int]) -> dict[str, Any]:
     return {
         "status": status, "attempts": max(len(begun), len(ended)), "best": max(scores, default=None), "last": scores[-1] if scores else None,
         "passing": max(passing, default=None), "duration": sum(sessions.values()) if sessions else None, "hours": int(sum(hours) * 10**6),
-        "first": _at(evidence[0]), "last_at": _at(evidence[-1]),
-        "level": max(max(_level(copy), assured.get(copy.statement["id"], 0)) for copy in deciding),
+        "first": event_time(evidence[0]), "last_at": event_time(evidence[-1]),
+        "level": max(max(level_of(copy), assured.get(copy.statement["id"], 0)) for copy in deciding),
         "issuers": sorted({copy.authority for copy in deciding}),
         "statements": [copy.statement["id"] for copy in (deciding[-1:] if status == "withdrawn" else deciding[:100])], "evidence": len(evidence),
     }

@@ -3,7 +3,7 @@
 
 grant usage on schema testamur to testamur_web;
 grant select on projection, projection_cursor, record_span, dead_letter to testamur_web;
-grant select, insert, update, delete on document, quarantined to testamur_web;
+grant select, insert, update, delete on document, quarantined, issuer, credential_visibility to testamur_web;
 
 select testamur.guard(c.oid::regclass)
 from pg_class c

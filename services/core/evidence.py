@@ -2,11 +2,8 @@
 
 Only the statement, its `stored` and the authority and scopes of its record are looked at, so the same record always gives the same evidence.
 """
-import math
-import re
 from collections.abc import Collection
 from datetime import datetime
-from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -15,8 +12,10 @@ from uuid import UUID
 import msgspec
 
 from services.core import actor, vocabulary
+from services.core.related import artifacts, mastery, related
+from services.core.result import hours, lasted, measures, scaled_score
 from services.core.scopes import grants
-from services.core.syntax import duration, timestamp
+from services.core.syntax import timestamp
 from services.core.timeline import EPOCH
 
 REGISTERED, ATTEMPTED, COMPLETED, FAILED, PASSED, WITHDRAWN = 1, 2, 3, 4, 5, 6
@@ -26,12 +25,6 @@ NONE, ASSERTED, VERIFIED, PROCTORED = 0, 1, 2, 3
 LEVELS = ("none", "asserted", "verified", "proctored")
 """Identity assurance, by what the evidence rows keep."""
 
-HOUR = 1_000_000
-"""Hours are kept in millionths, so that sums are exact."""
-
-MAX_DURATION = 100 * 366 * 86400 * 10**6
-MAX_HOURS = 10**6
-
 _CLASS_OF_VERB = {
     "passed": PASSED, "failed": FAILED, "completed": COMPLETED, "satisfied": COMPLETED, "waived": COMPLETED,
     "registered": REGISTERED, "planned": REGISTERED, "withdrawn": WITHDRAWN,
@@ -40,8 +33,6 @@ _BEGINS = frozenset({"attempted", "initialized", "launched"})
 _OUTCOMES = frozenset({COMPLETED, FAILED, PASSED})
 _ABSENT: dict[str, str] = {}
 _NOTHING: dict[str, Any] = {}
-_SHORT = re.compile(r"PT(?:([0-9]{1,5})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,6})(?:\.([0-9]{1,6}))?S)?")
-"""The durations that senders use, of which `PT` alone is none; any other form is read by hand."""
 _LEVEL_OF_WORD = {"none": NONE, "verified": VERIFIED, "substantial": VERIFIED, "high": VERIFIED, "proctored": PROCTORED}
 
 
@@ -70,6 +61,20 @@ class Facts(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Identity assurance by its own trusted record."""
     registration: str | None = None
     attachments: bool = False
+    kind: str | None = None
+    """Canonical type of its activity, by its own definition."""
+    under: tuple[int, ...] = ()
+    """key64 of the activities among its parents and groupings."""
+    category: tuple[int, ...] = ()
+    """key64 of its categories."""
+    other: tuple[int, ...] = ()
+    """key64 of its `other` context activities."""
+    artifacts: int = 0
+    """Attachments that are no signature."""
+    measures: dict[int, int] | None = None
+    """Numbers of its result's extensions, then of its context's: key64 of the extension's IRI, and millionths."""
+    mastery: float | None = None
+    """The cmi5 mastery score it was launched with."""
 
 
 class Evidence(msgspec.Struct, frozen=True, gc=False):
@@ -130,22 +135,26 @@ def facts_of(statement: dict[str, Any], *, at: int, authority: str, trusted: boo
     iri = statement["verb"]["id"]
     verb = vocabulary.verb(iri)
     klass = _class(verb, result)
-    lasted = _duration(result) if "duration" in result else None
+    took = lasted(result) if "duration" in result else None
     begins, ends = verb in _BEGINS, klass in _OUTCOMES
     session = begin = outcome = None
     registration = context.get("registration")
-    if begins or ends or lasted is not None:
+    if begins or ends or took is not None:
         sitting, attempt, own = _sitting(registration, extensions, found)
-        session = sitting if lasted is not None else None
+        session = sitting if took is not None else None
         outcome = sitting if ends else None
         if begins:
             begin = sitting if own or attempt else _hash("time", registration or "", str(at))
     level = identity_level(extensions) if trusted and extensions and "identity-assurance" in found else NONE
     more = result.get("extensions")
+    kind = (statement["object"].get("definition") or _NOTHING).get("type")
+    under, category, other = related(context)
+    attached = statement.get("attachments")
     return Facts(
-        klass, iri, authority, _scaled(result["score"]) if result.get("score") else None, result.get("success"), result.get("completion"), lasted,
+        klass, iri, authority, scaled_score(result["score"]) if result.get("score") else None, result.get("success"), result.get("completion"), took,
         session, begin, outcome, (_hours(more, _present(tuple(more))) if more else 0) or (_hours(extensions, found) if extensions else 0), level,
-        registration, "attachments" in statement and bool(statement["attachments"]),
+        registration, bool(attached), None if kind is None else vocabulary.activity_type(kind), under, category, other,
+        artifacts(attached) if attached else 0, measures(more, extensions) if more or extensions else None, mastery(extensions) if extensions else None,
     )
 
 
@@ -212,32 +221,9 @@ def _reference(statement: dict[str, Any]) -> UUID | None:
     return UUID(target["id"]) if target.get("objectType") == "StatementRef" else None
 
 
-def _scaled(score: dict[str, Any]) -> float | None:
-    scaled = score.get("scaled")
-    if scaled is None:
-        raw, low, high = score.get("raw"), score.get("min"), score.get("max")
-        if raw is None or low is None or high is None or not high > low:
-            return None
-        scaled = (raw - low) / (high - low)
-    return float(scaled) + 0.0 if math.isfinite(scaled) else None
-
-
-def _duration(result: dict[str, Any]) -> int | None:
-    text = result["duration"]
-    short = _SHORT.fullmatch(text)
-    if short is not None and len(text) > 2:
-        hours, minutes, seconds, fraction = short.groups()
-        return (int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)) * 1_000_000 + (int(fraction.ljust(6, "0")) if fraction else 0)
-    lasted = duration(text)
-    return None if lasted is None or lasted > MAX_DURATION else lasted
-
-
 def _hours(extensions: dict[str, Any], found: dict[str, str]) -> int:
     iri = found.get("pd-hours")
-    hours = None if iri is None else extensions[iri]
-    if isinstance(hours, int | float) and not isinstance(hours, bool) and 0 <= hours <= MAX_HOURS:
-        return int((Decimal(repr(hours)) * HOUR).to_integral_value())
-    return 0
+    return 0 if iri is None else hours(extensions[iri])
 
 
 def _sitting(registration: str | None, extensions: dict[str, Any] | None, found: dict[str, str]) -> tuple[int, bool, bool]:

@@ -10,7 +10,8 @@ from uuid import UUID
 
 import msgspec
 
-from services.core.evidence import ATTEMPTED, COMPLETED, FAILED, HOUR, LEVELS, PASSED, REGISTERED, WITHDRAWN, Facts, unpack
+from services.core.evidence import ATTEMPTED, COMPLETED, FAILED, LEVELS, PASSED, REGISTERED, WITHDRAWN, Facts, unpack
+from services.core.result import HOUR
 from services.core.timeline import rfc3339
 
 STATUS = {REGISTERED: "registered", ATTEMPTED: "attempted", COMPLETED: "completed", FAILED: "failed", PASSED: "passed", WITHDRAWN: "withdrawn"}

@@ -27,7 +27,7 @@ _REPORT_S = 0.25
 _FOR_READERS = {
     "statements": (
         "statement_seq", "statement_actor", "statement_verb", "statement_activity", "statement_registration", "statement_authority", "definition_latest"),
-    "learners": ("ifi_grams",),
+    "learners": ("ifi_grams", "decision_id", "award_credential", "award_matter"),
 }
 """Indexes by which no fold looks anything up: one made of the finished table costs a fraction of one that grows row by row."""
 _sql = Statements(Path(__file__).with_suffix(".sql"))
@@ -113,6 +113,8 @@ async def put_in_use(control: Connection, build: Build) -> None:
     await control.execute(_sql.set_state, build.name, build.old, "retired")
     await control.execute(_sql.set_state, build.name, build.new, "active")
     await replace_views(control, build.name, build.new)
+    if build.name == "learners":
+        await control.execute(_sql.sweep_all, build.name, build.new)
     await control.execute(_sql.forget_spans, build.name, build.old)
     await control.execute(_sql.forget_dead_letters, build.name, build.old)
     after = await control.fetchval(_sql.through)

@@ -52,5 +52,15 @@ delete from dead_letter where name = $1 and version = $2;
 -- name: through
 select consistent_through();
 
+-- name: sweep_all
+-- What a building version folded woke nobody: everybody is evaluated again, once all is folded that is folded now. Decisions it met are folded.
+with folded as (
+    update under_way u set folded = d.seq
+    from under_way w cross join lateral (select min(seq) as seq from testamur.decision d where d.tenant_id = w.tenant_id and d.id = w.id) d
+    where u.tenant_id = w.tenant_id and u.id = w.id and u.folded is null and d.seq is not null
+)
+insert into sweep (tenant_id, due)
+select t.id, (select max(last_stored) from projection_cursor where name = $1 and version = $2) from tenant t;
+
 -- name: folded
 select pg_notify('testamur_folded', '');

@@ -2,8 +2,8 @@
 from services.projector.cursor import Connection
 from services.runtime.migrate import VIEWS, schema_of
 
-UNDETERMINED = frozenset({"conflict", "block"})
-"""Tables whose rows depend on the order of arrival: who lost to whom at which moment, and where blocks of evidence were split."""
+UNDETERMINED = frozenset({"conflict", "block", "waking"})
+"""Tables whose rows depend on the order of arrival: who lost to whom at which moment, where blocks of evidence were split, which run changed what wakes."""
 DEADLINE_S = 3600.0
 
 _KEY = """

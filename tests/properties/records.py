@@ -5,7 +5,9 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from tests.folding import At, authority, link_at, statement_at
+from services.projector.run import RecordAt
+from tests.folding import At, authority, link_at, record_at, statement_at
+from tests.ledger_bodies import decision_body, programme_body, retirement_body, revocation_body
 
 ADL = "http://adlnet.gov/expapi/verbs/"
 MAIL = "mailto:ada@example.org"
@@ -67,13 +69,36 @@ def _statement(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def record_sets(draw: st.DrawFn, *, links: bool = True, most: int = 24) -> list[At]:
+def _ledger(draw: st.DrawFn, number: int) -> At:
+    """Return a record of a programme or of the ledger, in the partition of the programme or of whom it is about."""
+    stored, kind = NOW + number, draw(st.integers(0, 5))
+    if kind < 2:
+        partition = draw(st.integers(0, 1))
+        slug = ("welding", "crane")[partition]
+        requires = {"statement": {"activity": draw(st.sampled_from(ACTIVITIES))}}
+        published = programme_body(slug, draw(st.integers(1, 3)), requires, award=draw(st.booleans()))
+        retires = draw(st.integers(0, 2)) == 0
+        return record_at("programme.retired" if retires else "programme.published", retirement_body(slug) if retires else published, stored, partition)
+    partition = draw(st.integers(0, PARTITIONS - 1))
+    identity, n = f"openid:https://openid.example.org/{partition}", draw(st.integers(1, 2))
+    if kind == 2:
+        return record_at("credential.revoked", revocation_body(identity, n), stored, partition)
+    return record_at("decision", decision_body(
+        identity, draw(st.sampled_from(["issued", "issued", "updated", "expiring", "revoked"])), draw(st.integers(stored - 5, stored - 1)), n=n,
+        k=draw(st.integers(1, 3)), credential=draw(st.sampled_from([None, IDS[0], IDS[1]])), course=draw(st.sampled_from([None, None, ACTIVITIES[0]])),
+    ), stored, partition)
+
+
+@st.composite
+def record_sets(draw: st.DrawFn, *, links: bool = True, ledger: bool = False, most: int = 24) -> list[At]:
     """Return records in the order of `seq`, each in one of a few partitions: no two have one `seq`."""
     records: list[At] = []
-    kinds = draw(st.lists(st.integers(0, 9 if links else 7), min_size=1, max_size=most))
+    kinds = draw(st.lists(st.integers(-3 if ledger else 0, 9 if links else 7), min_size=1, max_size=most))
     for number, kind in enumerate(kinds):
         partition = draw(st.integers(0, PARTITIONS - 1))
-        if kind < 8:
+        if kind < 0:
+            records.append(draw(_ledger(number)))
+        elif kind < 8:
             records.append(statement_at(draw(_statement()), NOW + number, partition, draw(st.sampled_from(AUTHORITIES))))
         else:
             agents = draw(st.lists(st.sampled_from(LINKED), min_size=2, max_size=2)) if draw(st.integers(0, 3)) else None
@@ -81,10 +106,19 @@ def record_sets(draw: st.DrawFn, *, links: bool = True, most: int = 24) -> list[
     return records
 
 
+def _is_ordered(record: At) -> bool:
+    """Return whether the order of a record in its partition matters."""
+    return isinstance(record, RecordAt) and not record.kind.startswith("identity.")
+
+
 @st.composite
 def runs_of(draw: st.DrawFn, records: list[At]) -> list[list[At]]:
-    """Return the records in any order, cut into runs of any size."""
-    order = draw(st.permutations(records))
+    """Return the records in any order, but that those of programmes and of the ledger come in that of their partition, cut into runs of any size."""
+    order: list[At] = draw(st.permutations(records))
+    for partition in range(PARTITIONS):
+        places = [place for place, record in enumerate(order) if _is_ordered(record) and record.seq & 0xFF == partition]
+        for place, record in zip(places, sorted((order[place] for place in places), key=lambda each: each.seq), strict=True):
+            order[place] = record
     runs: list[list[At]] = [[]]
     for record in order:
         runs[-1].append(record)

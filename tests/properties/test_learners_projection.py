@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.projector.projections.learners import LearnersProjection
 from services.runtime.postgres import connect
 from tests import reference_fold
-from tests.folding import HASHES, At, apply, clear, copies_of, dump, folding, links_of, run_of, transcripts
+from tests.folding import CACHES, HASHES, TABLES, At, apply, clear, copies_of, dump, folding, links_of, run_of, transcripts
 from tests.properties.records import PARTITIONS, record_sets, runs_of
 
 pytestmark = pytest.mark.timeout(1800 if os.environ.get("TESTAMUR_SOAK") else 300)
@@ -38,7 +38,7 @@ def assert_same(found: reference_fold.Transcripts, records: list[At]) -> None:
 @EXAMPLES
 @given(data=st.data())
 def test_any_order_and_any_runs_end_in_the_tables_that_the_reference_fold_says(database: str, data: st.DataObject) -> None:
-    records = data.draw(record_sets())
+    records = data.draw(record_sets(ledger=True))
     one, other = data.draw(runs_of(records)), data.draw(runs_of(records))
 
     async def work() -> None:
@@ -60,7 +60,7 @@ def test_any_order_and_any_runs_end_in_the_tables_that_the_reference_fold_says(d
 @EXAMPLES
 @given(data=st.data())
 def test_partitions_folded_at_the_same_time_end_in_the_tables_that_one_fold_makes(database: str, data: st.DataObject) -> None:
-    records = data.draw(record_sets())
+    records = data.draw(record_sets(ledger=True))
     of_partition = [[record for record in records if record.seq & 0xFF == partition] for partition in range(PARTITIONS)]
     runs = [data.draw(runs_of(each)) if each else [] for each in of_partition]
 
@@ -87,7 +87,7 @@ def test_partitions_folded_at_the_same_time_end_in_the_tables_that_one_fold_make
 @settings(EXAMPLES, max_examples=15)
 @given(data=st.data())
 def test_a_run_that_was_rolled_back_anywhere_leaves_nothing(database: str, data: st.DataObject) -> None:
-    records = data.draw(record_sets(most=10))
+    records = data.draw(record_sets(ledger=True, most=10))
 
     async def work() -> None:
         projection = LearnersProjection(HASHES)
@@ -112,6 +112,6 @@ def test_the_projection_s_tables_are_those_that_are_compared(database: str) -> N
             rows = await connection.fetch("select tablename from pg_tables where schemaname = 'learners_1'")
         finally:
             await connection.close(timeout=5)
-        assert {row["tablename"] for row in rows} == {"ifi", "learner", "link", "evidence", "void", "assurance", "activity", "entry", "course", "block"}
+        assert {row["tablename"] for row in rows} == {*TABLES, *CACHES}
 
     complete(work())

@@ -164,7 +164,7 @@ def test_a_language_map_is_shown_in_english_or_by_its_least_tag(texts: dict[str,
 
 def test_facts_are_the_same_after_packing() -> None:
     result = {"score": {"scaled": .5}, "duration": "PT1S", "success": True}
-    facts = found(statement("passed", result=result, context={"registration": ID}, attachments=[{}])).facts
+    facts = found(statement("passed", result=result, context={"registration": ID}, attachments=[{"usageType": "https://example.org/evidence"}])).facts
 
     assert unpack(pack(facts)) == facts
     assert facts.attachments

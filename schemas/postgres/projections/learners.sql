@@ -1,4 +1,4 @@
--- Who is who, evidence and transcripts, in the schema of its version. Keys are 128-bit hashes as uuid (services/core/keys.py).
+-- Who is who, evidence, transcripts, programmes and the ledger, in the schema of its version. Keys are 128-bit hashes as uuid (services/core/keys.py).
 
 -- One row for each IFI ever named as an actor or in a link, by copies that fell too.
 create table ifi (
@@ -123,4 +123,96 @@ create table course (
     iri text not null,
     body bytea not null,            -- JSON
     primary key (tenant_id, activity, seq)
+);
+
+-- One row for each publication of a programme, those that do not count too.
+create table programme (
+    tenant_id int not null,
+    seq bigint not null,
+    iri text not null,
+    slug text not null,
+    version int not null,
+    accepted boolean not null,      -- its version is above that of every accepted one before it
+    effective bigint,               -- an instant; null: at once
+    retired bigint,                 -- least seq of a retirement after it
+    title text not null,
+    rule text not null,             -- SHA-256 of the rule, in hex
+    keys bigint[] not null,         -- what wakes it (services/core/rules/wake_keys.py), sorted, but for units of its cmi5 courses; none if it does not count
+    courses uuid[] not null,        -- its cmi5 courses, whose descriptions say by what else it is woken
+    award_keys bigint[] not null,   -- what its credentials wake
+    body jsonb not null,            -- schemas/envelope.py: ProgrammeBody
+    primary key (tenant_id, seq)
+);
+create index programme_iri on programme (tenant_id, iri, version);
+
+-- One row for each record that says something of an award: decisions, and revocations by hand.
+create table decision (
+    tenant_id int not null,
+    seq bigint not null,
+    id uuid not null,               -- of a revocation by hand the batch id of its record
+    kind text not null,             -- programme, course
+    matter text not null,           -- the IRI of the programme or of the activity
+    ifi uuid not null,
+    n int not null,                 -- which award of this IFI in this matter
+    k int not null,                 -- which entry of the award; 0: a revocation by hand that had no effect
+    state text not null,            -- issued, updated, expiring, suspended, reinstated, expired, revoked
+    accepted boolean not null,      -- services/core/ledger.py
+    since bigint not null,
+    valid_until bigint,
+    version int not null,           -- of the programme; of a course 0
+    rule text not null,
+    status text,                    -- of a course: passed, completed
+    known_at bigint not null,
+    reason text,
+    body jsonb not null,            -- schemas/envelope.py: DecisionBody, RevocationBody
+    primary key (tenant_id, seq)
+);
+create index decision_ledger on decision (tenant_id, ifi, kind, matter, n, k);
+create index decision_id on decision (tenant_id, id);
+
+-- One row for each award, as its accepted entries leave it.
+create table award (
+    tenant_id int not null,
+    ifi uuid not null,
+    kind text not null,
+    matter text not null,
+    n int not null,
+    k int not null,                 -- of the last entry
+    state text not null,            -- of the last entry that is no reminder; an `updated` leaves a suspended one suspended
+    since bigint not null,
+    valid_until bigint,
+    ended bigint,                   -- from when on it holds no more: the since of the entry that closed it
+    version int not null,
+    rule text not null,
+    status text,
+    reminded bigint,                -- the latest instant of which a reminder was given
+    issued_seq bigint not null,
+    last_seq bigint not null,
+    closed boolean not null,        -- expired or revoked
+    credential uuid,                -- null: the matter awards none
+    place int,                      -- how many credentials were issued before it in its partition, in this tenant
+    inputs jsonb not null,          -- of the last entry that says since when it is held
+    primary key (tenant_id, ifi, kind, matter, n)
+);
+create index award_credential on award (tenant_id, credential) where credential is not null;
+create index award_matter on award (tenant_id, kind, matter, ifi);
+create index award_place on award (tenant_id, ((issued_seq & 255)), place) where place is not null;
+
+-- Revocations by hand that closed an award.
+create table revocation (
+    tenant_id int not null,
+    seq bigint not null,
+    kind text not null,
+    matter text not null,
+    ifi uuid not null,
+    n int not null,
+    primary key (tenant_id, seq)
+);
+create index revocation_of on revocation (tenant_id, ifi, kind, matter);
+
+-- Which run last changed what wakes anybody (programmes and courses): what workers remember of these holds while this stands. Depends on runs, so it is not
+-- part of the projection's checksum.
+create table waking (
+    tenant_id int primary key,
+    changed uuid not null           -- its mark
 );

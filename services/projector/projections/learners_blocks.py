@@ -13,7 +13,7 @@ import asyncpg
 
 from services.core.evidence import unpack
 from services.core.transcript import MOST_STATEMENTS, Row, Summary, merge, pack_summary, summarise, unpack_summary
-from services.projector.projections.learners_evidence import Pair, Places, columns
+from services.projector.projections.learners_places import Pair, Places, columns
 from services.runtime.postgres import Statements
 
 Connection = asyncpg.Connection

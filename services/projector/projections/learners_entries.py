@@ -12,7 +12,7 @@ from services.core.transcript import MOST_STATEMENTS, Line, Row, Summary, line, 
 from services.core.transcript import fold as fold_rows
 from services.projector.projections import learners_blocks
 from services.projector.projections.learners_blocks import Blocks, Fact
-from services.projector.projections.learners_evidence import Key, Pair, Places, columns
+from services.projector.projections.learners_places import Key, Pair, Places, columns
 from services.runtime.postgres import Statements
 
 Connection = asyncpg.Connection

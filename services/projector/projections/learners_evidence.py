@@ -3,8 +3,7 @@
 Every row a run may change is locked in one sorted statement first; rows that only the answer to it reveals are locked after (rare, and a deadlock over
 those is a transient error that the run survives by being done again).
 """
-from collections.abc import Iterable, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,16 +20,13 @@ from services.core.keys import KeyedHash, key128
 from services.core.scopes import grants
 from services.core.timeline import NO_SEQ, stored_of
 from services.core.transcript import Row
+from services.projector.projections.learners_places import Key, Places, columns
 from services.projector.quick_copy import QuickCopy
 from services.projector.run import StatementAt
 from services.runtime import failpoint
 from services.runtime.postgres import Statements
 
 Connection = asyncpg.Connection
-Key = tuple[int, UUID]
-"""Tenant and statement id, IFI key, learner id or activity key."""
-Pair = tuple[int, UUID, UUID]
-"""Tenant, IFI key and activity key."""
 
 _sql = Statements(Path(__file__).with_suffix(".sql"))
 COLUMNS = ("tenant_id", "statement_id", "seq", "ifi", "activity", "at", "authority", "voiding", "class", "facts")
@@ -105,29 +101,6 @@ class Staged:
             described.name, described.name_seq = evidence.activity_name, seq
         if evidence.activity_type is not None and seq > described.type_seq:
             described.type, described.type_seq = evidence.activity_type, seq
-
-
-class Places:
-    """What changed in the evidence of (IFI, activity) pairs: rows that came to stand, neither voided nor assured, and places where something else changed."""
-
-    __slots__ = ("came", "changed")
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self.came: dict[Pair, list[Row]] = {}
-        self.changed: dict[Pair, set[tuple[int, int]]] = {}
-
-    def change(self, pair: Pair, at: int, seq: int) -> None:
-        """Remember the (at, seq) of a row that fell, or that has to be read again."""
-        self.changed.setdefault(pair, set()).add((at, seq))
-
-    def pairs(self) -> AbstractSet[Pair]:
-        """Return all pairs to fold."""
-        return self.came.keys() | self.changed.keys()
-
-    def of(self, pair: Pair) -> set[tuple[int, int]]:
-        """Return the (at, seq) of everything that changed in a pair."""
-        return {(row.at, row.seq) for row in self.came.get(pair, ())} | self.changed.get(pair, set())
 
 
 class Extraction:
@@ -240,7 +213,7 @@ async def _replace(conn: Connection, standing: dict[Key, Copy], places: Places) 
     Return the ids whose rows were there before (phantoms, later copies), and whom the copies that fell had voided or assured, locked.
     """
     arrived, fallen = set[Key](), set[Key]()
-    for tenant_id, id_, seq, stands, ifi, activity, at in await conn.fetch(_sql.met):
+    for tenant_id, id_, seq, stands, ifi, activity, at, packed in await conn.fetch(_sql.met):
         key = (tenant_id, id_)
         if seq > stands:
             standing.pop(key, None)  # of a run folded one by one, what came before in the transaction is met again
@@ -250,6 +223,7 @@ async def _replace(conn: Connection, standing: dict[Key, Copy], places: Places) 
             fallen.add(key)
             if ifi is not None:
                 places.change((tenant_id, ifi, activity), at, stands)
+                places.fallen.append((key, (tenant_id, ifi, activity), packed))
     if arrived:
         await conn.execute(_sql.replace)
     freed = set[Key]()
@@ -273,6 +247,7 @@ async def _judge(conn: Connection, standing: dict[Key, Copy], arrived: set[Key],
     shaken = await _assured_by(conn, judged)
     await _lock(conn, shaken - standing.keys())
     judged |= shaken | {(each[0], each[1]) for each in assurances}
+    places.judged |= judged
     if judged:
         for tenant_id, ifi, activity, at, seq in await conn.fetch(_sql.judge_assured, *columns(judged)):
             places.change((tenant_id, ifi, activity), at, seq)
@@ -293,8 +268,3 @@ async def _lock(conn: Connection, keys: set[Key]) -> None:
 async def prepare(conn: Connection) -> None:
     """Make the temporary table of a run."""
     await conn.execute(_sql.stage)
-
-
-def columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    """Return rows, of which there must be some, as the arrays that `unnest` takes."""
-    return [list(column) for column in zip(*rows, strict=True)]

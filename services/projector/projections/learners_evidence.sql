@@ -17,7 +17,7 @@ select count(*) from fresh;
 
 -- name: met
 -- The statements of the run whose ids were there already, with what stands there.
-select r.tenant_id, r.statement_id, r.seq, e.seq as stands, e.ifi, e.activity, e.at
+select r.tenant_id, r.statement_id, r.seq, e.seq as stands, e.ifi, e.activity, e.at, e.facts
 from run_evidence r join evidence e on e.tenant_id = r.tenant_id and e.statement_id = r.statement_id
 where r.authority is not null and e.seq <> r.seq;
 

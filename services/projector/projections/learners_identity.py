@@ -2,10 +2,10 @@
 
 A run that holds links or unlinks has its tenant to itself (an advisory lock), so who is whom never changes under another run.
 """
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -15,7 +15,9 @@ from services.core.actor import agent_of, identity, ifi
 from services.core.identity import components, in_force
 from services.core.scopes import grants
 from services.core.search_text import fold, grams
-from services.projector.projections.learners_evidence import Extraction, Key, Named, Staged, columns
+from services.core.timeline import stored_of
+from services.projector.projections.learners_evidence import Extraction, Named, Staged
+from services.projector.projections.learners_places import Key, columns
 from services.projector.run import RecordAt
 from services.runtime.postgres import Statements
 
@@ -57,6 +59,15 @@ class Who:
     def shared(self) -> set[Key]:
         """Return the learners that may have other IFIs."""
         return {(key[0], self.learners[key]) for key in self.linked}
+
+
+class Concerned(NamedTuple):
+    """An IFI that a link names, and an instant from which on it holds or holds no more."""
+
+    tenant_id: int
+    ifi: UUID
+    due: int
+    link: UUID
 
 
 def names_identity(record: RecordAt) -> bool:
@@ -169,18 +180,22 @@ async def lock_learners(conn: Connection, learners: set[Key]) -> None:
         await conn.execute(_sql.make_learners, *columns(learners))
 
 
-async def apply_links(conn: Connection, said: list[tuple[RecordAt, Link]]) -> set[Key]:
-    """Bring links up to date, in tenants the run has to itself, and return the learners who gained or lost an IFI, locked."""
+async def apply_links(conn: Connection, said: list[tuple[RecordAt, Link]]) -> tuple[set[Key], list[Concerned]]:
+    """Bring links up to date, in tenants the run has to itself; return the learners who gained or lost an IFI, locked, and the IFIs that the links name."""
     changed: set[Key] = set()
+    concerned: list[Concerned] = []
     for tenant_id in sorted({record.tenant_id for record, _ in said}):
         links = [link for record, link in said if record.tenant_id == tenant_id]
-        changed |= {(tenant_id, learner) for learner in await _apply(conn, tenant_id, links)}
-    return changed
+        learners, named = await _apply(conn, tenant_id, links)
+        changed |= {(tenant_id, learner) for learner in learners}
+        concerned += named
+    return changed, concerned
 
 
-async def _apply(conn: Connection, tenant_id: int, said: list[Link]) -> set[UUID]:
+async def _apply(conn: Connection, tenant_id: int, said: list[Link]) -> tuple[set[UUID], list[Concerned]]:
     rows = {row["id"]: Link(*row) for row in await conn.fetch(_sql.links, tenant_id, [link.id for link in said])}
     before = {id_: link.joins for id_, link in rows.items()}
+    ends_before = {id_: (link.a, link.b) for id_, link in rows.items()}
     for link in said:
         rows[link.id] = _merged(rows.get(link.id) or Link(link.id), link)
     await conn.execute(_sql.put_links, tenant_id, *columns([
@@ -189,7 +204,19 @@ async def _apply(conn: Connection, tenant_id: int, said: list[Link]) -> set[UUID
     for id_, link in rows.items():
         if link.joins != before.get(id_):
             ends |= {*(link.joins or ()), *(before.get(id_) or ())}
-    return await _join(conn, tenant_id, ends) if ends else set()
+    concerned = [one for id_, link in rows.items() for one in _concerned(tenant_id, link, ends_before.get(id_, ()))]
+    return await _join(conn, tenant_id, ends) if ends else set(), concerned
+
+
+def _concerned(tenant_id: int, link: Link, before: Iterable[UUID | None]) -> Iterator[Concerned]:
+    """Return whom a link concerns and when: whatever learner it joins or parts has one of its ends."""
+    if link.linked is None:
+        return
+    instants = [link.linked] if link.unlinked is None or link.unlinked < link.linked else [link.linked, link.unlinked]
+    for end in {link.a, link.b, *before}:
+        if end is not None:
+            for seq in instants:
+                yield Concerned(tenant_id, end, stored_of(seq), link.id)
 
 
 def _merged(known: Link, said: Link) -> Link:
