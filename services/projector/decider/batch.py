@@ -1,0 +1,231 @@
+"""One batch: learners of one tenant taken from the queue under locks, judged at T, and what the ledger lacks committed as decisions under way."""
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from services.core.decision import decision_body, decision_record
+from services.core.keys import KeyedHash, partition_of
+from services.projector.decider import metrics, under_way
+from services.projector.decider.matters import Matters, Waking, course_activities, matters_of, versions_for
+from services.projector.decider.under_way import Decided
+from services.runtime import failpoint
+from services.runtime.evaluation.catalog import Catalog, Catalogs
+from services.runtime.evaluation.judge import Judgement, judge_course, judge_programme
+from services.runtime.evaluation.load import PROGRAMME, Course, Members, Person, activities_of, load_courses, load_facts, load_members, load_people
+from services.runtime.evaluation.moment import Moment
+from services.runtime.log import NewRecord
+from services.runtime.postgres import Statements
+
+Connection = asyncpg.Connection
+MOST_LEARNERS = 200
+_MOST_ROWS = 20_000
+_WINDOW = 2_000
+"""Of so many rows, longest due first, the learners of a batch are found."""
+_MOST_WHOLE = 25
+"""Of so many learners all statements are in memory at once."""
+_FAILED_S = 60.0
+_TURN_S = 0.01
+"""How long this computes before others of the process have their turn: folds run in it too."""
+
+_sql = Statements(Path(__file__).with_name("queue.sql"))
+_log = structlog.get_logger()
+
+
+class Replaced(Exception):
+    """The version in use is not of this code, or is just being replaced: nothing may be decided."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """Gives way to others of the process."""
+
+    since: float = field(default_factory=time.monotonic)
+
+    async def give(self) -> None:
+        """Let others go on, if this went on long enough."""
+        if time.monotonic() - self.since > _TURN_S:
+            await asyncio.sleep(0)
+            self.since = time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """What all batches of a decider share."""
+
+    hashes: KeyedHash
+    partitions: int
+    fingerprint: str
+    catalogs: Catalogs = field(default_factory=Catalogs)
+    failed: dict[UUID, float] = field(default_factory=dict)
+    """IFIs of learners whom this code could not judge, and when they are tried again."""
+
+
+async def through(conn: Connection, fingerprint: str) -> int:
+    """Return T, and keep the version in use in use until the transaction ends. Raises Replaced."""
+    found = await conn.fetchval(_sql.through, fingerprint)
+    if found is None:
+        raise Replaced
+    return int(found)
+
+
+async def decide(conn: Connection, deciding: Deciding, tenant_id: int, tenant: str) -> tuple[int, list[Decided]]:
+    """Decide about the learners who wait longest, in a transaction of its own; return how many were taken, and the decisions to append now.
+
+    Raises Replaced, or something transient, with nothing changed.
+    """
+    async with conn.transaction():
+        members, now = await _take(conn, deciding, tenant_id)
+        if not members:
+            return 0, []
+        rows = [Waking(*row) for row in await conn.fetch(_sql.rows, tenant_id, [ifi for one in members for ifi in one.ifis], now, _MOST_ROWS)]
+        batch = _Batch(conn, deciding, tenant_id, tenant, Moment.at(now))
+        decided = await batch.judge(members, rows)
+        await under_way.add(conn, tenant_id, decided)
+        if done := [(*row[:5], row.place) for row in rows if row.ifi not in deciding.failed]:
+            await conn.execute(_sql.forget, tenant_id, *map(list, zip(*done, strict=True)))
+        failpoint.hit("decider.before_commit")
+    failpoint.hit("decider.after_commit")
+    return len(members), decided
+
+
+async def _take(conn: Connection, deciding: Deciding, tenant_id: int) -> tuple[list[Members], int]:
+    """Return learners that nobody else decides about, all of whose IFIs are locked, and T as read after that."""
+    before = await through(conn, deciding.fingerprint)
+    claimed = [row["ifi"] for row in await conn.fetch(_sql.claim, tenant_id, before, _WINDOW, MOST_LEARNERS, _failed(deciding))]
+    if not claimed:
+        return [], before
+    candidates = await load_members(conn, tenant_id, claimed, Moment.at(before).known)
+    more = sorted({ifi for one in candidates for ifi in one.ifis} - set(claimed))
+    locked = set(claimed)
+    if more:
+        locked |= {row["ifi"] for row in await conn.fetch(_sql.lock, tenant_id, more)}
+    mine = [one for one in candidates if locked.issuperset(one.ifis)]
+    now = await through(conn, deciding.fingerprint)
+    if mine and now != before:
+        again = set(await load_members(conn, tenant_id, [ifi for one in mine for ifi in one.ifis], Moment.at(now).known))
+        mine = [one for one in mine if one in again]
+    if mine:
+        busy = await under_way.blocked(conn, tenant_id, [ifi for one in mine for ifi in one.ifis])
+        mine = [one for one in mine if busy.isdisjoint(one.ifis)]
+    metrics.AGAIN.inc(len(candidates) - len(mine))
+    metrics.JUDGED.inc(len(mine))
+    return mine, now
+
+
+def _failed(deciding: Deciding) -> list[UUID]:
+    """Return whom not to take for now."""
+    now = time.monotonic()
+    for ifi in [ifi for ifi, again in deciding.failed.items() if again <= now]:
+        del deciding.failed[ifi]
+    return list(deciding.failed)
+
+
+class _Batch:
+    """The judging of one batch."""
+
+    def __init__(self, conn: Connection, deciding: Deciding, tenant_id: int, tenant: str, moment: Moment) -> None:
+        self._conn, self._deciding, self._tenant_id, self._tenant, self._moment = conn, deciding, tenant_id, tenant, moment
+        self._turn = Turn()
+
+    async def judge(self, members: Sequence[Members], rows: Sequence[Waking]) -> list[Decided]:
+        """Judge what the rows concern; set timers; return what was decided."""
+        catalog = await self._deciding.catalogs.at(self._conn, self._tenant_id, self._moment)
+        people = await load_people(self._conn, self._tenant_id, members, self._moment, catalog)
+        of = {ifi: place for place, one in enumerate(members) for ifi in one.ifis}
+        waking: list[list[Waking]] = [[] for _ in people]
+        for row in rows:
+            waking[of[row.ifi]].append(row)
+        todo: list[_Todo] = []
+        for person, mine in zip(people, waking, strict=True):
+            if matters := matters_of(person, mine, catalog):
+                named = None if matters.everything else activities_of(versions_for(person, matters.programmes, catalog))
+                todo.append(_Todo(person, matters, named, {row.cause for row in mine if row.cause is not None}))
+            await self._turn.give()
+        metrics.SKIPPED.inc(len(people) - len(todo))
+        whole, parts = [one for one in todo if one.named is None], [one for one in todo if one.named is not None]
+        groups = [parts, *(whole[start:start + _MOST_WHOLE] for start in range(0, len(whole), _MOST_WHOLE))]
+        return [decided for group in groups if group for decided in await self._judge(group, catalog)]
+
+    async def _judge(self, group: Sequence["_Todo"], catalog: Catalog) -> list[Decided]:
+        """Judge learners all of whom have their statements loaded, or those about the activities named."""
+        people = [one.person for one in group]
+        about: set[UUID] | None = set()
+        for one in group:
+            about = None if about is None or one.named is None else about | one.named | one.matters.courses
+        await load_facts(self._conn, self._tenant_id, people, self._moment, about)
+        for one in group:
+            if one.matters.everything:
+                one.matters.courses |= course_activities(one.person)
+        courses = await load_courses(self._conn, self._tenant_id, {key for one in group for key in one.matters.courses}, self._moment.known)
+        decided: list[Decided] = []
+        timers: list[tuple[UUID, str, str, int | None]] = []
+        for one in group:
+            try:
+                found = [judgement async for judgement in self._judgements(one.person, one.matters, catalog, courses)]
+            except Exception:  # noqa: BLE001 - whatever it is: it is reported, and must not keep everyone else from being judged
+                self._fail(one.person)
+                continue
+            finally:
+                one.person.give([])
+            timers += [(one.person.members.learner, each.kind, each.matter, each.next_change_at) for each in found if each.kind == PROGRAMME]
+            decided += [made for judgement in found for made in self._decisions(one.person, judgement, one.causes)]
+        await self._set_timers(timers)
+        return decided
+
+    async def _judgements(self, person: Person, matters: Matters, catalog: Catalog, courses: dict[UUID, Course]) -> AsyncIterator[Judgement]:
+        for iri in sorted(matters.programmes):
+            yield judge_programme(person, iri, catalog, self._moment)
+            await self._turn.give()
+        for activity in sorted(matters.courses):
+            if activity in courses:
+                yield judge_course(person, courses[activity], self._moment)
+                await self._turn.give()
+
+    def _fail(self, person: Person) -> None:
+        """Leave a learner who cannot be judged in the queue, loudly: everyone else moves on, and other code, or this one later, tries again."""
+        _log.exception("a learner cannot be judged", tenant=self._tenant, learner=str(person.members.learner), known_at=self._moment.known_at)
+        metrics.FAILED.inc()
+        self._deciding.failed.update(dict.fromkeys(person.members.ifis, time.monotonic() + _FAILED_S))
+
+    def _decisions(self, person: Person, judgement: Judgement, causes: Iterable[UUID]) -> list[Decided]:
+        decided = []
+        identities = dict(zip(person.members.ifis, person.members.identities, strict=True))
+        for proposed in judgement.proposed:
+            identity = identities[proposed.ifi]
+            body = decision_body(self._deciding.hashes, self._tenant, identity, proposed, self._moment.known_at, causes)
+            key = self._deciding.hashes.partition_key(self._tenant, identity)
+            record = NewRecord(partition_of(key, self._deciding.partitions), key, decision_record(self._tenant, body))
+            decided.append(Decided(self._tenant_id, UUID(body["id"]), person.members.ifis, record))
+            metrics.DECISIONS.labels(proposed.kind, proposed.change.state).inc()
+        return decided
+
+    async def _set_timers(self, timers: Iterable[tuple[UUID, str, str, int | None]]) -> None:
+        """Replace the timers of what was judged; nothing but a programme changes by time alone."""
+        due: list[tuple[Any, ...]] = []
+        none: list[tuple[Any, ...]] = []
+        for *place, at in timers:
+            if at is None:
+                none.append(tuple(place))
+            else:
+                due.append((*place, at))
+        if due:
+            await self._conn.execute(_sql.set_timers, self._tenant_id, *map(list, zip(*due, strict=True)))
+        if none:
+            await self._conn.execute(_sql.drop_timers, self._tenant_id, *map(list, zip(*none, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Todo:
+    """A learner to be judged: what of, by statements about which activities (None: about any), and what led to it."""
+
+    person: Person
+    matters: Matters
+    named: frozenset[UUID] | None
+    causes: set[UUID]

@@ -1,0 +1,210 @@
+"""One learner, one matter, one moment: what holds, and which entries the ledger lacks. Pure: deciders, previews, explanations and doctors share it."""
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from services.core.decide import INPUT_REVOKED, INPUT_VOIDED, LAPSED, RULE_CHANGED, SUPERSEDED, Change, Proposed, Unmet, course_change, first_entry, next_change
+from services.core.evidence import ATTEMPTED
+from services.core.rules.evaluate import evaluate
+from services.core.rules.facts import Award
+from services.core.rules.outcome import Input, Outcome
+from services.core.transcript import Row, fold
+from services.runtime.evaluation.catalog import Catalog, Version
+from services.runtime.evaluation.load import COURSE, PROGRAMME, Barred, Course, Holding, Person
+from services.runtime.evaluation.moment import Moment
+
+_MOST_STEPS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a learner has in a matter."""
+
+    kind: str
+    matter: str
+    holdings: tuple[Holding, ...]
+    """All awards of the learner in it, open and closed, in the order in which they were issued."""
+    proposed: tuple[Proposed, ...] = ()
+    """What the ledger lacks: at most one entry for each award."""
+    version: Version | None = None
+    """Of a programme: the version that judges the award issued last of those held, else the last one in force then; None: it cannot be read."""
+    outcome: Outcome | None = None
+    """What that version says."""
+    status: str | None = None
+    """Of a course: `passed` or `completed`, None: neither."""
+    next_change_at: int | None = None
+    """When this has to be judged again if nothing new comes; None: never."""
+
+    @property
+    def held(self) -> tuple[Holding, ...]:
+        """Return the awards that are open: active or suspended."""
+        return tuple(holding for holding in self.holdings if not holding.held.closed)
+
+    @property
+    def gains(self) -> bool:
+        """Whether an entry is lacking by which the learner gains what they did not have."""
+        return any(entry.change.state in {"issued", "reinstated"} for entry in self.proposed)
+
+    @property
+    def loses(self) -> bool:
+        """Whether an entry is lacking by which the learner loses what they had."""
+        return any(entry.change.state in {"suspended", "expired", "revoked"} for entry in self.proposed)
+
+
+def judge_programme(person: Person, iri: str, catalog: Catalog, moment: Moment) -> Judgement:
+    """Judge a programme. The person's facts are those that the versions concerned read, or more."""
+    return _Judge(person, iri, catalog, moment).judge()
+
+
+def judge_course(person: Person, course: Course, moment: Moment) -> Judgement:
+    """Judge whether an activity is a course that the learner has completed. The person's facts are those about it, or more."""
+    rows = [fact for fact in person.about(course.activity) if fact.said.klass != ATTEMPTED and fact.at <= moment.as_of]
+    holdings = _in_order(person.of(COURSE, course.iri))
+    is_course = course.described or any(fact.said.kind == "course" for fact in rows)
+    line = fold([Row(fact.statement, fact.seq, fact.at, fact.level, fact.said) for fact in rows]) if is_course else None
+    deciding: Input | None = None
+    if line is not None and line.status in {"passed", "completed"}:
+        first = next(fact for fact in rows if fact.statement.bytes == line.statements[0])
+        deciding = Input("statement", first.statement, first.at, first.seq, first.ifi)
+    status = None if line is None or deciding is None else line.status
+    standing = {str(fact.statement) for fact in rows}
+
+    def changed(holding: Holding | None) -> Change | None:
+        stands = holding is None or all(given.get("statement") in standing for given in holding.held.inputs)
+        return course_change(None if holding is None else holding.held, status, deciding, SUPERSEDED if stands else INPUT_VOIDED, moment.as_of)
+
+    held = [holding for holding in holdings if not holding.held.closed]
+    proposed = [_next(holding, change, is_credential=False) for holding in held if (change := changed(holding)) is not None]
+    if not held and deciding is not None and (change := changed(None)) is not None:
+        proposed.append(Proposed(COURSE, course.iri, deciding.ifi, 1 + _count(holdings, deciding.ifi), 1, change, is_credential=False))
+    return Judgement(COURSE, course.iri, tuple(holdings), tuple(proposed), status=status)
+
+
+class _Judge:
+    """One programme of one learner."""
+
+    __slots__ = ("_as_of", "_awards", "_catalog", "_facts", "_iri", "_person")
+
+    def __init__(self, person: Person, iri: str, catalog: Catalog, moment: Moment) -> None:
+        barred = [one for one in person.barred if one.programme == iri]
+        self._person, self._iri, self._catalog, self._as_of = person, iri, catalog, moment.as_of
+        self._facts = [fact for fact in person.facts if not _is_barred(barred, fact.ifi, fact.seq)] if barred else person.facts
+        self._awards = [award for award in person.awards if not _is_barred(barred, award.ifi, award.seq)] if barred else list(person.awards)
+
+    def judge(self) -> Judgement:
+        """Judge what is held, and what could be if nothing is."""
+        holdings = _in_order(self._person.of(PROGRAMME, self._iri))
+        held = [holding for holding in holdings if not holding.held.closed]
+        if held:
+            return self._judge_held(holdings, held)
+        version = self._catalog.latest.get(self._iri)
+        if version is None:
+            return Judgement(PROGRAMME, self._iri, tuple(holdings))
+        after, outcome = self._next(version, self._last_end(holdings, version))
+        proposed: tuple[Proposed, ...] = ()
+        if self._iri in self._catalog.retired:
+            return Judgement(PROGRAMME, self._iri, tuple(holdings), (), version, outcome)
+        if (change := first_entry(version.programme, outcome)) is not None and outcome.tipping is not None:
+            ifi = outcome.tipping.ifi
+            proposed = (Proposed(
+                PROGRAMME, self._iri, ifi, 1 + _count(holdings, ifi), 1, change, is_credential=version.achievement is not None, after=after),)
+        return Judgement(PROGRAMME, self._iri, tuple(holdings), proposed, version, outcome, next_change_at=outcome.next_change_at)
+
+    def _next(self, version: Version, after: int | None) -> tuple[int | None, Outcome]:
+        """Return what the version says of the award to come, and the end of the one before it.
+
+        What was over before it was known is passed over like one that was given and expired: who met the rule long ago can meet it again.
+        """
+        outcome = self._evaluate(version, after)
+        for _ in range(_MOST_STEPS):
+            if not outcome.expired or outcome.valid_until is None or (after is not None and outcome.valid_until <= after):
+                break
+            later = self._evaluate(version, outcome.valid_until)
+            if not later.met:  # the one that is over is what there is to explain
+                break
+            after, outcome = outcome.valid_until, later
+        return after, outcome
+
+    def _judge_held(self, holdings: list[Holding], held: list[Holding]) -> Judgement:
+        proposed: list[Proposed] = []
+        due: list[int | None] = []
+        judged: tuple[Version | None, Outcome | None] = None, None
+        for holding in held:
+            due.append(holding.held.valid_until)
+            version = self._catalog.judging(self._iri, holding.held.version)
+            if version is None:
+                judged = None, None
+                continue
+            outcome = self._evaluate(version, holding.after)
+            judged = version, outcome
+            due.append(outcome.next_change_at)
+            change = next_change(holding.held, version.programme, outcome, self._as_of, lambda of=holding, by=version: self._unmet(of, by))  # type: ignore[misc]
+            if change is not None:
+                proposed.append(_next(holding, change, is_credential=holding.held.credential is not None))
+        coming = min((instant for instant in due if instant is not None and instant > self._as_of), default=None)
+        return Judgement(PROGRAMME, self._iri, tuple(holdings), tuple(proposed), *judged, next_change_at=coming)
+
+    def _evaluate(self, version: Version, after: int | None, as_of: int | None = None) -> Outcome:
+        at = self._as_of if as_of is None else as_of
+        return evaluate(version.programme, self._facts, self._awards, self._catalog.courses, at, after)
+
+    def _last_end(self, holdings: Iterable[Holding], version: Version) -> int | None:
+        """Return the end of the last award that expired, where awards are good for a length of time."""
+        if version.programme.validity is None or version.programme.validity.length is None:
+            return None
+        ends = [holding.held.ended for holding in holdings if holding.held.state == "expired" and holding.held.ended is not None]
+        return max(ends, default=None)
+
+    def _unmet(self, holding: Holding, version: Version) -> Unmet:
+        """Return why the rule of a held award is not met."""
+        if not self._counts(given["credential"] for given in holding.held.inputs if "credential" in given):
+            return Unmet(INPUT_REVOKED)
+        own = self._catalog.versions.get((self._iri, holding.held.version))
+        if own is not None and own.number != version.number and self._evaluate(own, holding.after).met:
+            return Unmet(RULE_CHANGED)
+        if version.programme.has_window and (lapse := self._lapse(holding, version)) is not None:
+            return Unmet(LAPSED, lapse)
+        return Unmet(INPUT_VOIDED)
+
+    def _counts(self, credentials: Iterable[str]) -> bool:
+        """Return whether all these credentials of the learner are active."""
+        active = {str(award.credential) for award in self._awards if _is_active(award, self._as_of)}
+        return all(credential in active for credential in credentials)
+
+    def _lapse(self, holding: Holding, version: Version) -> int | None:
+        """Return from when on the rule was not met for time alone, by the evidence there is now; None if that never met it since the award began."""
+        at = holding.held.since
+        outcome = self._evaluate(version, holding.after, at)
+        if not outcome.met:
+            return None
+        for _ in range(_MOST_STEPS):
+            if outcome.lapse is None or outcome.lapse > self._as_of:
+                break
+            at = outcome.lapse
+            outcome = self._evaluate(version, holding.after, at)
+            if not outcome.met:
+                return at
+        return self._as_of
+
+
+def _next(holding: Holding, change: Change, *, is_credential: bool) -> Proposed:
+    return Proposed(holding.kind, holding.matter, holding.ifi, holding.held.n, holding.held.k + 1, change, is_credential)
+
+
+def _in_order(holdings: Iterable[Holding]) -> list[Holding]:
+    return sorted(holdings, key=lambda holding: holding.held.issued_seq)
+
+
+def _count(holdings: Iterable[Holding], ifi: UUID) -> int:
+    return max((holding.held.n for holding in holdings if holding.ifi == ifi), default=0)
+
+
+def _is_barred(barred: Iterable[Barred], ifi: UUID, seq: int) -> bool:
+    return any(seq <= one.seq and ifi in one.ifis for one in barred)
+
+
+def _is_active(award: Award, as_of: int) -> bool:
+    ends = [end for end in (award.ended, award.valid_until) if end is not None]
+    return not award.revoked and not award.suspended and award.since <= as_of and all(end > as_of for end in ends)
+
+

@@ -1,0 +1,1 @@
+"""Random histories of learners, rules and faults, and what must hold of every decision made in them."""
