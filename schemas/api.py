@@ -13,7 +13,7 @@ Status = Literal["registered", "attempted", "completed", "failed", "passed", "wi
 Assurance = Literal["none", "asserted", "verified", "proctored"]
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
     """Nothing is given that the Contract does not name."""
 
     model_config = ConfigDict(extra="forbid")
@@ -31,7 +31,7 @@ class Problem(BaseModel):
     pointer: Annotated[str | None, Field(description="JSON pointer into the request, where it applies.")] = None
 
 
-class LearnerListed(_Answer):
+class LearnerListed(Answer):
     """A learner in a list."""
 
     id: UUID
@@ -39,14 +39,14 @@ class LearnerListed(_Answer):
     name: str | None
 
 
-class Learners(_Answer):
+class Learners(Answer):
     """A page of learners."""
 
     learners: list[LearnerListed]
     next: str | None
 
 
-class Link(_Answer):
+class Link(Answer):
     """Two agents are one learner, and why. `at` is when it was stored; null while it is not folded yet."""
 
     id: UUID
@@ -56,7 +56,7 @@ class Link(_Answer):
     at: datetime | None
 
 
-class Learner(_Answer):
+class Learner(Answer):
     """A learner: all the identifiers, and the links that join them."""
 
     id: UUID
@@ -66,7 +66,7 @@ class Learner(_Answer):
     incomplete: Annotated[bool, Field(description="A statement of this learner could not be folded; answers leave it out.")]
 
 
-class Activity(_Answer):
+class Activity(Answer):
     """What a transcript's line is about."""
 
     id: str
@@ -74,14 +74,14 @@ class Activity(_Answer):
     type: str | None
 
 
-class Score(_Answer):
+class Score(Answer):
     """Scaled scores."""
 
     best: float | None
     last: float | None
 
 
-class Entry(_Answer):
+class Entry(Answer):
     """One line of a transcript."""
 
     activity: Activity
@@ -101,7 +101,7 @@ class Entry(_Answer):
     evidence: Annotated[int, Field(description="How many statements there are behind it in all.")]
 
 
-class Transcript(_Answer):
+class Transcript(Answer):
     """A page of a learner's transcript; `as_of` and `known_at` as asked, null for now."""
 
     learner: UUID
@@ -112,7 +112,7 @@ class Transcript(_Answer):
     next: str | None
 
 
-class EvidenceListed(_Answer):
+class EvidenceListed(Answer):
     """The facts of one statement."""
 
     statement: UUID
@@ -129,7 +129,7 @@ class EvidenceListed(_Answer):
     voided: bool
 
 
-class Evidence(_Answer):
+class Evidence(Answer):
     """A page of a learner's evidence, in the order of event time."""
 
     evidence: list[EvidenceListed]
@@ -151,6 +151,29 @@ class Part(BaseModel):
     weight: float | None = None
 
 
+class Cmi5Node(BaseModel):
+    """An assignable unit of a cmi5 course, or a block of them. Other members are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: Annotated[str, Field(description="The IRI of a unit's activity, or of a block.")]
+    type: Literal["au", "block"]
+    moveOn: Annotated[  # noqa: N815 - the field's own word
+        Literal["Passed", "Completed", "CompletedAndPassed", "CompletedOrPassed", "NotApplicable"] | None,
+        Field(description="Of a unit: what satisfies it; without it NotApplicable.")] = None
+    masteryScore: Annotated[float | None, Field(ge=0, le=1, description="Of a unit: the least scaled score that passes.")] = None  # noqa: N815 - as above
+    publisher: Annotated[str | None, Field(description="Of a unit: its id in cmi5.xml, where that is another.")] = None
+    children: Annotated["list[Cmi5Node] | None", Field(description="Of a block.")] = None
+
+
+class Cmi5Structure(BaseModel):
+    """What a cmi5 course is made of."""
+
+    model_config = ConfigDict(extra="allow")
+
+    children: list[Cmi5Node]
+
+
 class Course(BaseModel):
     """A course as described. Other members are kept."""
 
@@ -161,6 +184,7 @@ class Course(BaseModel):
     credits: Annotated[float | None, Field(ge=0)] = None
     scale: list[Grade] | None = None
     parts: list[Part] | None = None
+    cmi5: Annotated[Cmi5Structure | None, Field(description="Its structure, where it is a cmi5 course.")] = None
 
 
 class CoursesToDescribe(BaseModel):
@@ -171,21 +195,21 @@ class CoursesToDescribe(BaseModel):
     courses: Annotated[list[Course], Field(max_length=2000, description="Each is a record of its own; send more in several requests.")]
 
 
-class Courses(_Answer):
+class Courses(Answer):
     """A page of courses, each by its latest description."""
 
     courses: list[Course]
     next: str | None
 
 
-class FaultFound(_Answer):
+class FaultFound(Answer):
     """What is wrong with a statement, and where."""
 
     pointer: Annotated[str, Field(description="JSON pointer into the statement.")]
     detail: str
 
 
-class QuarantinedListed(_Answer):
+class QuarantinedListed(Answer):
     """An invalid statement that was set aside: who sent it, when, and what is wrong with it."""
 
     id: UUID
@@ -204,7 +228,7 @@ class Quarantined(QuarantinedListed):
     raw: Annotated[str, Field(description="The statement as it was sent.")]
 
 
-class Quarantine(_Answer):
+class Quarantine(Answer):
     """A page of the quarantine, oldest first."""
 
     quarantine: list[QuarantinedListed]

@@ -1,9 +1,10 @@
 """The query API: xAPI reads, /v1, and what operators ask, as one application on the state of its process."""
 from fastapi import FastAPI
 
-from services.api import about, courses, docs, errors, evidence, identity, learners, operations, quarantine, statements, transcripts
+from services.api import about, courses, docs, errors, events, evidence, identity, learners, operations, quarantine, statements, transcripts
 from services.api.context import Api
 from services.api.middleware import Around
+from services.api.programmes.routes import routers as programmes
 from services.api.xapi import activities, agents, documents
 from services.runtime.state import State
 
@@ -23,7 +24,7 @@ def create_api(state: State) -> FastAPI:
     for router in (
         statements.router(api), about.router(api), agents.router(api), activities.router(api), documents.router(api),
         learners.router(api), transcripts.router(api), evidence.router(api), identity.router(api), courses.router(api), quarantine.router(api),
-        operations.router(api), docs.router(app),
+        *programmes(api), events.router(api), operations.router(api), docs.router(app),
     ):
         app.include_router(router)
     errors.install(app, state)

@@ -1,10 +1,11 @@
 """What every route of the api does first and last: know the caller, read the parameters, wait for a position asked for, answer JSON."""
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
 import orjson
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from schemas.api import Problem
@@ -21,6 +22,7 @@ from services.runtime.tenant_rows import RowsOf
 
 MIN_POSITION = "lrs-min-position"
 LEARNERS_THROUGH = "LRS-Consistent-Through"
+_NAMED = re.compile(r"\{(\w+)\}")
 
 
 class Api:
@@ -130,11 +132,22 @@ def answers(model: type[BaseModel] | None = None, says: str = "", *, status: int
 
 
 def documented(parameters: Iterable[Parameter] = (), *, path: Iterable[str] = (), body: type[BaseModel] | None = None) -> dict[str, Any]:
-    """Return the OpenAPI description of parameters in the query and (UUIDs) in the path, and of a JSON body."""
-    in_path = [{"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}} for name in path]
+    """Return the OpenAPI description of parameters in the query and in the path (UUIDs, but for a `slug`), and of a JSON body."""
+    uuid, text = {"type": "string", "format": "uuid"}, {"type": "string"}
+    in_path = [{"name": name, "in": "path", "required": True, "schema": text if name == "slug" else uuid} for name in path]
     described: dict[str, Any] = {"parameters": [*in_path, *(parameter.openapi() for parameter in parameters)]}
     if body is not None:
         schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
         schema.pop("$defs", None)  # they are components: the answers have them too
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return described
+
+
+def add_read(  # noqa: PLR0913 - one argument for each thing that is said of a route
+    routes: APIRouter, path: str, get: Callable[[Request], Awaitable[Response]], *, summary: str, operation_id: str,
+    responses: dict[int | str, dict[str, Any]], parameters: Iterable[Parameter] = (),
+) -> None:
+    """Add the route of a GET; what its path names is a UUID, but for a `{slug}`."""
+    routes.add_api_route(
+        path, get, methods=["GET"], summary=summary, operation_id=operation_id, response_class=Response,
+        openapi_extra=documented(parameters, path=_NAMED.findall(path)), responses=responses)

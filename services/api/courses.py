@@ -6,16 +6,19 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from schemas.api import Courses, CoursesToDescribe
-from services.api import learners, parameters, writes
-from services.api.context import Api, answers, documented, json_answer, no_content, read_params
-from services.api.parameters import LIMIT, Parameter
+from services.api import learners, writes
+from services.api.context import Api, add_read, answers, documented, json_answer, no_content, read_params
+from services.api.paging import PAGING, page_asked
 from services.api.pieces import Pieces
 from services.core import syntax
 from services.core.errors import BadRequest
+from services.core.rules.course import MAX_DEPTH, MAX_UNITS, structure
 
 PATH = "/v1/courses"
-PARAMETERS = (LIMIT, Parameter("after", "Where the page before ended: an opaque text from `next`."))
 _SQL = Pieces(Path(__file__).with_suffix(".sql"), Path(learners.__file__).with_suffix(".sql"))
+
+_STRUCTURE = (
+    f"The structure of a cmi5 course has 1 to {MAX_UNITS:,} units; blocks hold children and are at most {MAX_DEPTH} deep; what is not known is left out.")
 
 
 class CourseDescriptions:
@@ -38,6 +41,8 @@ class CourseDescriptions:
             if course["id"] in named:
                 raise BadRequest("This course is described twice.", pointer=pointer)
             named.add(course["id"])
+            if course.get("cmi5") is not None and structure(course) is None:
+                raise BadRequest(_STRUCTURE, pointer=f"/courses/{number}/cmi5")
         if not courses:
             return no_content({"LRS-Outcome": "stored"})
         records = [writes.record(self._api, caller, course["id"], "course.described", {"course": course}) for course in courses]
@@ -46,18 +51,16 @@ class CourseDescriptions:
     async def list(self, request: Request) -> Response:
         """Give courses, each by its latest description."""
         caller = await self._api.caller(request, "lrs:read")
-        params = read_params(request, PARAMETERS)
-        limit = parameters.limit(params, 100)
-        place = self._api.cursors.place("after", caller, PATH, params)
+        page = page_asked(self._api.cursors, caller, PATH, read_params(request, PAGING))
         await self._api.until_folded(request)
         floor = self._api.learners_through
         sql = _SQL.compose("courses")
-        after = UUID(str(place[0])) if place else learners.NOBODY
-        rows = await self._api.rows(caller.tenant_id).fetch(sql.text, *sql.args({"tenant": caller.tenant_id, "after": after, "limit": limit + 1}))
+        after = UUID(str(page.after[0])) if page.after else learners.NOBODY
+        rows = await self._api.rows(caller.tenant_id).fetch(sql.text, *sql.args({"tenant": caller.tenant_id, "after": after, "limit": page.wanted}))
         through = self._api.check_folded(floor, rows[0]["through"])
         found = sorted((row for row in rows if row["activity"] is not None), key=lambda row: row["activity"])
-        following = self._api.cursors.url("after", caller, PATH, params, (str(found[limit - 1]["activity"]),)) if len(found) > limit else None
-        return json_answer({"courses": [orjson.Fragment(row["body"]) for row in found[:limit]], "next": following}, through=through)
+        shown, following = page.cut(found, lambda row: (str(row["activity"]),))
+        return json_answer({"courses": [orjson.Fragment(row["body"]) for row in shown], "next": following}, through=through)
 
 
 def router(api: Api) -> APIRouter:
@@ -66,7 +69,5 @@ def router(api: Api) -> APIRouter:
     routes.add_api_route(
         PATH, courses.describe, methods=["PUT"], status_code=204, summary="Describe courses", operation_id="putCourses", response_class=Response,
         openapi_extra=documented(body=CoursesToDescribe), responses=answers())
-    routes.add_api_route(
-        PATH, courses.list, methods=["GET"], summary="Courses", operation_id="getCourses", response_class=Response,
-        openapi_extra=documented(PARAMETERS), responses=answers(Courses, "A page of courses."))
+    add_read(routes, PATH, courses.list, summary="Courses", operation_id="getCourses", parameters=PAGING, responses=answers(Courses, "A page of courses."))
     return routes

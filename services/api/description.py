@@ -18,9 +18,13 @@ Described = dict[str, Any]
 _STATEMENTS = "/xapi/statements"
 _DOCUMENTS = frozenset(resource.path for resource in RESOURCES)
 _PUBLIC = ("/xapi/about", "/healthz/")
+_FOLDED = ("/v1/learners", "/v1/courses", "/v1/programmes", "/v1/credentials", "/v1/events")
+_PREVIEW = "/v1/programmes/preview"
 _SCHEMA = "statement-2.0.json"
 _QUARANTINED = "/v1/quarantine/{id}"
 _REDRIVE = _QUARANTINED + "/redrive"
+_NO_RECORDS = (_QUARANTINED, _PREVIEW, "/v1/issuers/{slug}", "/v1/credentials/{id}/visibility")
+"""Paths of which no method appends to the log."""
 _STATEMENT_ID = Parameter("statementId", "The id of the statement; one that has an id of its own must have this one.", UUID_TEXT, required=True)
 
 
@@ -76,12 +80,12 @@ def _headers(path: str, method: str) -> tuple[list[Described], dict[str, str]]:
     if path in _DOCUMENTS:
         asked += _CONDITIONS
         answered |= {"ETag": "The SHA-1 of the content, in quotes.", "Last-Modified": "When the document was stored."}
-    if method == "get" and (path == _STATEMENTS or path.startswith("/v1/learners")):
+    if (method == "get" and (path == _STATEMENTS or path.startswith(_FOLDED))) or path == _PREVIEW:
         asked += [_MIN_POSITION, _PREFER_WAIT]
-    if method != "get" and path not in _DOCUMENTS and path != _QUARANTINED:
+    if method != "get" and path not in _DOCUMENTS and path not in _NO_RECORDS:
         asked.append(_PREFER_ASYNC)
         answered["LRS-Position"] = "Where the log has it: what a read takes as LRS-Min-Position."
-    if method != "get":
+    if method != "get" and path != _PREVIEW:
         answered["LRS-Outcome"] = "Always `stored`; a problem has `rejected`, `partial` or `unknown`."
     if method != "get" and path == _STATEMENTS:
         answered["LRS-Outcome"] = "`stored`, or `rejected` when all that was sent is set aside; a problem has `rejected`, `partial` or `unknown`."

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request, Response
 
 from schemas.api import Evidence
 from services.api import learners, parameters, transcripts
-from services.api.context import Api, answers, documented, json_answer, read_params
+from services.api.context import Api, add_read, answers, json_answer, read_params
 from services.api.moments import PARAMETERS as MOMENT
 from services.api.moments import learner_at, moment_of
-from services.api.parameters import IRI, LIMIT, Parameter
+from services.api.paging import PAGING, page_asked
+from services.api.parameters import IRI, Parameter
 from services.core.evidence import LEVELS, unpack
 from services.core.keys import key128
 from services.core.timeline import rfc3339, stored_of
@@ -19,8 +20,7 @@ PATH = "/v1/learners/{id}/evidence"
 PARAMETERS = (
     *MOMENT,
     Parameter("activity", "Only evidence about this activity.", IRI),
-    LIMIT,
-    Parameter("after", "Where the page before ended: an opaque text from `next`."),
+    *PAGING,
 )
 _SQL = transcripts.SQL
 
@@ -37,22 +37,20 @@ class EvidenceReads:
         caller = await self._api.caller(request, "lrs:read")
         params = read_params(request, PARAMETERS)
         key = learners.learner_id(request.path_params["id"])
-        moment, limit, activity = moment_of(params), parameters.limit(params, 100), parameters.iri(params, "activity")
-        path: str = request.scope["path"]
-        cursor = self._api.cursors.place("after", caller, path, params)
+        moment, activity = moment_of(params), parameters.iri(params, "activity")
+        page = page_asked(self._api.cursors, caller, request.scope["path"], params)
+        after = page.after
         await self._api.until_folded(request)
         who = await learner_at(self._api, caller, key, moment)
         sql = _SQL.compose(
-            "evidence", assured=moment.assured, of_activity=("of_activity",) if activity else (), after_row=("after_row",) if cursor else ())
+            "evidence", assured=moment.assured, of_activity=("of_activity",) if activity else (), after_row=("after_row",) if after else ())
         rows = await self._api.rows(caller.tenant_id).fetch(sql.text, *sql.args({
             "tenant": caller.tenant_id, "keys": who.keys, "known": moment.greatest_known, "as_of": moment.greatest_at,
-            "activity": key128(activity) if activity else None, "limit": limit + 1,
-            "at": cursor and int(cursor[0]), "seq": cursor and int(cursor[1]),
+            "activity": key128(activity) if activity else None, "limit": page.wanted,
+            "at": after and int(after[0]), "seq": after and int(after[1]),
         }))
-        following = None
-        if len(rows) > limit:
-            following = self._api.cursors.url("after", caller, path, params, (rows[limit - 1]["at"], rows[limit - 1]["seq"]))
-        return json_answer({"evidence": [_shown(row) for row in rows[:limit]], "next": following}, through=who.through)
+        shown, following = page.cut(rows, lambda row: (row["at"], row["seq"]))
+        return json_answer({"evidence": [_shown(row) for row in shown], "next": following}, through=who.through)
 
 
 def _shown(row: asyncpg.Record) -> dict[str, Any]:
@@ -68,7 +66,7 @@ def _shown(row: asyncpg.Record) -> dict[str, Any]:
 def router(api: Api) -> APIRouter:
     """Return the route of this file."""
     routes = APIRouter(tags=["learners"])
-    routes.add_api_route(
-        PATH, EvidenceReads(api).get, methods=["GET"], summary="Evidence", operation_id="getEvidence", response_class=Response,
-        openapi_extra=documented(PARAMETERS, path=("id",)), responses=answers(Evidence, "A page of evidence."))
+    add_read(
+        routes, PATH, EvidenceReads(api).get, summary="Evidence", operation_id="getEvidence", parameters=PARAMETERS,
+        responses=answers(Evidence, "A page of evidence."))
     return routes

@@ -54,6 +54,8 @@ def _sentence(faults: Sequence[ErrorDetails]) -> str:
         "too_long": f"must hold at most {limits.get('max_length')}",
         "string_too_long": f"may have at most {limits.get('max_length')} characters",
         "greater_than_equal": f"must be {limits.get('ge', 0):g} or more",
+        "less_than_equal": f"must be {limits.get('le', 0):g} or less",
+        "literal_error": f"must be one of {limits.get('expected')}",
         "finite_number": "must be a finite number",
     }
     return sentences.get(kind, "is not what belongs here")

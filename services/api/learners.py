@@ -11,8 +11,9 @@ from fastapi import APIRouter, Request, Response
 
 from schemas.api import Learner, Learners
 from services.api import parameters
-from services.api.context import Api, answers, documented, fetch_planned, json_answer, read_params
-from services.api.parameters import LIMIT, Parameter
+from services.api.context import Api, add_read, answers, fetch_planned, json_answer, read_params
+from services.api.paging import PAGING, page_asked
+from services.api.parameters import Parameter
 from services.api.pieces import Pieces
 from services.core import actor, search_text, syntax
 from services.core.errors import BadRequest, NotFound
@@ -24,8 +25,7 @@ NOBODY = UUID(int=0)
 PARAMETERS = (
     Parameter("agent", "JSON of an agent: the learner it is."),
     Parameter("q", "Part of a name or an identifier, without regard to case and accents; of several words, all are looked for."),
-    LIMIT,
-    Parameter("after", "Where the page before ended: an opaque text from `next`."),
+    *PAGING,
 )
 SQL = Pieces(Path(__file__).with_suffix(".sql"))
 
@@ -71,21 +71,19 @@ class LearnerReads:
         """Give learners: all, the one that an agent is, or those a search finds."""
         caller = await self._api.caller(request, "lrs:read")
         params = read_params(request, PARAMETERS)
-        limit = parameters.limit(params, 100)
         who, values = self._who(caller, params)
-        place = self._api.cursors.place("after", caller, PATH, params)
+        page = page_asked(self._api.cursors, caller, PATH, params)
         await self._api.until_folded(request)
         floor = self._api.learners_through
         grams: tuple[str, ...] = ("grams",) if values.get("grams") else ()
         sql = SQL.compose("page", who=(who,), grams=grams)
-        after = UUID(str(place[0])) if place else NOBODY
-        args = sql.args({**values, "tenant": caller.tenant_id, "after": after, "limit": limit + 1})
+        after = UUID(str(page.after[0])) if page.after else NOBODY
+        args = sql.args({**values, "tenant": caller.tenant_id, "after": after, "limit": page.wanted})
         store = self._api.rows(caller.tenant_id)
         rows = await (fetch_planned(store, sql.text, args) if who == "searched" else store.fetch(sql.text, *args))
         through = self._api.check_folded(floor, rows[0]["through"])
         found = sorted((row for row in rows if row["learner"] is not None), key=lambda row: row["learner"])
-        shown = found[:limit]
-        following = self._api.cursors.url("after", caller, PATH, params, (str(shown[-1]["learner"]),)) if len(found) > limit else None
+        shown, following = page.cut(found, lambda row: (str(row["learner"]),))
         return json_answer({"learners": [_learner(row) for row in shown], "next": following}, through=through)
 
     def _who(self, caller: Caller, params: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
@@ -135,10 +133,9 @@ def _pattern(word: str) -> str:
 def router(api: Api) -> APIRouter:
     """Return the routes of this file."""
     routes, reads = APIRouter(tags=["learners"]), LearnerReads(api)
-    routes.add_api_route(
-        PATH, reads.list, methods=["GET"], summary="Find learners", operation_id="getLearners", response_class=Response,
-        openapi_extra=documented(PARAMETERS), responses=answers(Learners, "A page of learners."))
-    routes.add_api_route(
-        PATH + "/{id}", reads.one, methods=["GET"], summary="A learner", operation_id="getLearner", response_class=Response,
-        openapi_extra=documented(path=("id",)), responses=answers(Learner, "The learner, under its canonical id."))
+    add_read(
+        routes, PATH, reads.list, summary="Find learners", operation_id="getLearners", parameters=PARAMETERS,
+        responses=answers(Learners, "A page of learners."))
+    add_read(
+        routes, PATH + "/{id}", reads.one, summary="A learner", operation_id="getLearner", responses=answers(Learner, "The learner, under its canonical id."))
     return routes

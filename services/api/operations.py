@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from services.api.context import Api, json_answer
-from services.api.status import cursors_of, dead_letters_of, ends_of, lag_of, quarantined_of, unready
+from services.api.status import cursors_of, dead_letters_of, decisions_of, ends_of, lag_of, quarantined_of, unready
 from services.core.errors import LrsError, Unavailable
 from services.core.timeline import EPOCH, micros
 
@@ -70,6 +70,8 @@ class Operations:
         age = Gauge("testamur_consistent_through_age_seconds", "How long ago Consistent-Through was.", registry=store)
         aside = Gauge("testamur_dead_letters_current", "Statements set aside.", registry=store)
         quarantined = Gauge("testamur_quarantined_current", "Invalid statements that wait in quarantine.", registry=store)
+        waiting = Gauge("testamur_evaluations_waiting_current", "Evaluations of learners that are due.", registry=store)
+        behind = Gauge("testamur_evaluations_behind_seconds", "For how long the first of them has been due, in the log's time.", registry=store)
         for partition, offset in ends.items():
             end.labels(partition).set(offset)
         for row in cursors:
@@ -78,6 +80,9 @@ class Operations:
                 halted.labels(row["name"], row["partition"]).set(1 if row["halted"] else 0)
                 age.set(max(0.0, (self._api.state.now() - (row["through"] or micros(EPOCH))) / 1e6))
         aside.set(await dead_letters_of(self._api.state.pool))
+        decisions = await decisions_of(self._api.state.pool)
+        waiting.set(decisions["waiting"])
+        behind.set(decisions["behind_s"])
         quarantined.set(await quarantined_of(self._api.state.pool))
 
 

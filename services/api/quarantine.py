@@ -9,18 +9,16 @@ from fastapi import APIRouter, Request, Response
 
 from schemas.api import Quarantine, Quarantined
 from services.api import parameters
-from services.api.context import Api, answers, documented, json_answer, no_content, read_params
-from services.api.parameters import BOOLEAN, LIMIT, Parameter
+from services.api.context import Api, add_read, answers, documented, json_answer, no_content, read_params
+from services.api.paging import PAGING, page_asked
+from services.api.parameters import BOOLEAN, Parameter
 from services.api.pieces import Pieces
 from services.core import syntax
 from services.core.errors import NotFound
 from services.core.timeline import rfc3339
 
 PATH = "/v1/quarantine"
-PARAMETERS = (
-    Parameter("redriven", "Those that were sent on, instead of those that wait.", BOOLEAN), LIMIT,
-    Parameter("after", "Where the page before ended: an opaque text from `next`."),
-)
+PARAMETERS = (Parameter("redriven", "Those that were sent on, instead of those that wait.", BOOLEAN), *PAGING)
 _SQL = Pieces(Path(__file__).with_suffix(".sql"))
 
 
@@ -35,16 +33,13 @@ class QuarantineReads:
         """Give a page, oldest first."""
         caller = await self._api.caller(request, "lrs:manage")
         params = read_params(request, PARAMETERS)
-        limit, redriven = parameters.limit(params, 100), parameters.boolean(params, "redriven")
-        place = self._api.cursors.place("after", caller, PATH, params)
-        sql = _SQL.compose("page", which=("sent_on" if redriven else "waiting",), after_row=("after_row",) if place else ())
+        redriven, page = parameters.boolean(params, "redriven"), page_asked(self._api.cursors, caller, PATH, params)
+        after = page.after
+        sql = _SQL.compose("page", which=("sent_on" if redriven else "waiting",), after_row=("after_row",) if after else ())
         rows = await self._api.rows(caller.tenant_id).fetch(sql.text, *sql.args({
-            "tenant": caller.tenant_id, "limit": limit + 1, "received": place and int(place[0]), "id": place and UUID(str(place[1]))}))
-        following = None
-        if len(rows) > limit:
-            last = rows[limit - 1]
-            following = self._api.cursors.url("after", caller, PATH, params, (last["received"], str(last["id"])))
-        return json_answer({"quarantine": [_shown(row) for row in rows[:limit]], "next": following})
+            "tenant": caller.tenant_id, "limit": page.wanted, "received": after and int(after[0]), "id": after and UUID(str(after[1]))}))
+        shown, following = page.cut(rows, lambda row: (row["received"], str(row["id"])))
+        return json_answer({"quarantine": [_shown(row) for row in shown], "next": following})
 
     async def show(self, request: Request) -> Response:
         """Give one, with its bytes as they were sent."""
@@ -77,12 +72,12 @@ def _shown(row: asyncpg.Record) -> dict[str, Any]:
 def router(api: Api) -> APIRouter:
     """Return the routes of this file."""
     routes, quarantine = APIRouter(tags=["quarantine"]), QuarantineReads(api)
-    routes.add_api_route(
-        PATH, quarantine.list, methods=["GET"], summary="Invalid statements that were set aside", operation_id="getQuarantine", response_class=Response,
-        openapi_extra=documented(PARAMETERS), responses=answers(Quarantine, "A page of them."))
-    routes.add_api_route(
-        PATH + "/{id}", quarantine.show, methods=["GET"], summary="One of them, with its text", operation_id="getQuarantined", response_class=Response,
-        openapi_extra=documented(path=("id",)), responses=answers(Quarantined, "The statement and its faults."))
+    add_read(
+        routes, PATH, quarantine.list, summary="Invalid statements that were set aside", operation_id="getQuarantine", parameters=PARAMETERS,
+        responses=answers(Quarantine, "A page of them."))
+    add_read(
+        routes, PATH + "/{id}", quarantine.show, summary="One of them, with its text", operation_id="getQuarantined",
+        responses=answers(Quarantined, "The statement and its faults."))
     routes.add_api_route(
         PATH + "/{id}", quarantine.remove, methods=["DELETE"], status_code=204, summary="Remove one of them", operation_id="deleteQuarantined",
         response_class=Response, openapi_extra=documented(path=("id",)), responses=answers())

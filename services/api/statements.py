@@ -14,6 +14,7 @@ from services.api.context import Api, check_through, documented, fetch_planned, 
 from services.api.statement_query import ById, Listing
 from services.api.xapi.attachments import with_attachments
 from services.api.xapi.formatted import formatted
+from services.api.xapi.resource import asked_by
 from services.core.actor import authority_text
 from services.core.errors import BadRequest, NotFound, Unavailable
 from services.core.keys import key64
@@ -36,9 +37,7 @@ class StatementReads:
 
     async def get(self, request: Request) -> Response:
         """Give one statement, or a page of a list."""
-        caller = await self._api.caller(request, "statements/read", "statements/read/mine")
-        version = http.xapi_version(request.headers.get(http.VERSION_HEADER))
-        self._api.state.keys.note_version(caller, version)
+        caller, version = await asked_by(self._api, request, "statements/read", "statements/read/mine")
         params = read_params(request, statement_query.PARAMETERS)
         wanted = statement_query.parse({name: value for name, value in params.items() if name != "more"})
         if isinstance(wanted, ById) and "more" in params:

@@ -36,6 +36,7 @@ async def status(pool: Pool, log: Log) -> dict[str, Any]:
         "dead_letters": await pool.fetchval(_sql.dead_letters),
         "conflicts": counts["conflicts"],
         "quarantined": await quarantined_of(pool),
+        "decisions": await decisions_of(pool),
     }
 
 
@@ -59,6 +60,13 @@ async def quarantined_of(pool: Pool) -> int:
     """Return how many invalid statements wait in quarantine."""
     count: int = await pool.fetchval(_sql.quarantined)
     return count
+
+
+async def decisions_of(pool: Pool) -> dict[str, Any]:
+    """Return how many evaluations wait, how many decisions are on their way, and for how many seconds of the log's time the first has waited."""
+    row = await pool.fetchrow(_sql.decisions, timeout=_COUNT_S)
+    assert row is not None
+    return {"waiting": row["waiting"] or 0, "under_way": row["under_way"], "behind_s": (row["behind"] or 0) / 1e6}
 
 
 def through_of(cursors: Sequence[asyncpg.Record]) -> str | None:

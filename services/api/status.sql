@@ -28,3 +28,13 @@ select count(*) from dead_letter d join projection p on p.name = d.name and p.ve
 -- name: quarantined
 -- Invalid statements that wait to be corrected.
 select count(*) from quarantined where redriven is null
+
+-- name: decisions
+-- What waits to be decided, over all tenants: rows of the queue that Consistent-Through has passed, how long it has passed the first of them, and decisions not
+-- yet folded.
+with through as (select consistent_through() as instant)
+select
+    (select count(*) from wake w where w.due <= through.instant) + (select count(*) from sweep s where s.due <= through.instant) as waiting,
+    (select count(*) from under_way u where u.folded is null) as under_way,
+    greatest(0, through.instant - least((select min(due) from wake), (select min(due) from sweep))) as behind
+from through

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Request, Response
 
 from schemas.api import Transcript
 from services.api import learners, parameters
-from services.api.context import Api, answers, documented, json_answer, read_params
+from services.api.context import Api, add_read, answers, json_answer, read_params
 from services.api.moments import PARAMETERS as MOMENT
 from services.api.moments import Moment, learner_at, moment_of
-from services.api.parameters import IRI, LIMIT, Parameter
+from services.api.paging import PAGING, page_asked
+from services.api.parameters import IRI, Parameter
 from services.api.pieces import Pieces
 from services.core import transcript
 from services.core.errors import BadRequest
@@ -28,8 +29,7 @@ PARAMETERS = (
     *MOMENT,
     Parameter("type", "`course`: only courses.", (("type", "string"), ("const", "course"))),
     Parameter("activity", "Only the line about this activity.", IRI),
-    LIMIT,
-    Parameter("after", "Where the page before ended: an opaque text from `next`."),
+    *PAGING,
 )
 SQL = Pieces(Path(__file__).with_suffix(".sql"), Path(learners.__file__).with_suffix(".sql"))
 _TYPES = sorted(COURSE_TYPES)
@@ -51,19 +51,14 @@ class TranscriptReads:
         if params.get("type", "course") != "course":
             raise BadRequest("`type` is course, or left out.")
         parameters.iri(params, "activity")
-        moment, limit = moment_of(params), parameters.limit(params, 100)
-        path: str = request.scope["path"]
-        cursor = self._api.cursors.place("after", caller, path, params)
-        after = None if cursor is None else (int(cursor[0]), UUID(str(cursor[1])))
+        moment, page = moment_of(params), page_asked(self._api.cursors, caller, request.scope["path"], params)
+        after = None if page.after is None else (int(page.after[0]), UUID(str(page.after[1])))
         await self._api.until_folded(request)
         read = self._now if moment.is_now else self._then
-        learner, incomplete, through, entries = await read(caller, key, moment, params, after, limit + 1)
-        following = None
-        if len(entries) > limit:
-            first, activity = entries[limit - 1][0]
-            following = self._api.cursors.url("after", caller, path, params, (first, str(activity)))
+        learner, incomplete, through, entries = await read(caller, key, moment, params, after, page.wanted)
+        shown, following = page.cut(entries, lambda entry: (entry[0][0], str(entry[0][1])))
         return json_answer({
-            "learner": str(learner), **moment.members(), "incomplete": incomplete, "entries": [entry for _, entry in entries[:limit]], "next": following,
+            "learner": str(learner), **moment.members(), "incomplete": incomplete, "entries": [entry for _, entry in shown], "next": following,
         }, through=through)
 
     async def _now(
@@ -125,7 +120,7 @@ def _place(entry: tuple[Place, dict[str, Any]]) -> Place:
 def router(api: Api) -> APIRouter:
     """Return the route of this file."""
     routes = APIRouter(tags=["learners"])
-    routes.add_api_route(
-        PATH, TranscriptReads(api).get, methods=["GET"], summary="A transcript", operation_id="getTranscript", response_class=Response,
-        openapi_extra=documented(PARAMETERS, path=("id",)), responses=answers(Transcript, "A page of lines."))
+    add_read(
+        routes, PATH, TranscriptReads(api).get, summary="A transcript", operation_id="getTranscript", parameters=PARAMETERS,
+        responses=answers(Transcript, "A page of lines."))
     return routes

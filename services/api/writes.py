@@ -28,8 +28,7 @@ async def read_json(api: Api, request: Request, model: type[BaseModel]) -> dict[
     if content_type != http.JSON_TYPE:
         raise BadRequest("The body is JSON: send it with Content-Type application/json.")
     settings = api.state.settings
-    declared = request.headers.get("content-length")
-    body = await http.read_body(_receive(request), None if declared is None else declared.encode(), limit=settings.max_body_bytes, deadline_s=_BODY_S)
+    body = await read_bytes(request, settings.max_body_bytes)
     if most_values(body) > MAX_VALUES:
         raise TooLarge(f"The body holds more than {MAX_VALUES} values; send it in parts.")
     parsed = load(body, max_depth=settings.max_depth)
@@ -40,6 +39,12 @@ async def read_json(api: Api, request: Request, model: type[BaseModel]) -> dict[
     except ValidationError as error:
         raise faults.refusal(error, parsed) from error
     return parsed
+
+
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """Return the body, of `limit` bytes at most. Raises TooLarge."""
+    declared = request.headers.get("content-length")
+    return await http.read_body(_receive(request), None if declared is None else declared.encode(), limit=limit, deadline_s=_BODY_S)
 
 
 def record(api: Api, caller: Caller, identity: str, kind: Kind, body: dict[str, Any]) -> NewRecord:

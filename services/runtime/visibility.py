@@ -5,7 +5,6 @@ Every look is one query, shared by all who wait. `through` never falls: what thi
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,12 +13,14 @@ import structlog
 
 from services.core.errors import Unavailable
 from services.core.timeline import partition_of_seq, rfc3339, stored_of
-from services.runtime.backlog import Backlog
+from services.runtime.backlog import AWAY_TIMES, Backlog
 from services.runtime.log import Position
 from services.runtime.position import Mark
 from services.runtime.postgres import Statements, connect, transient
+from services.runtime.seen import Seen, seen_in
 
 CHANNEL = "testamur_folded"
+DECIDED = "testamur_decided"
 IDLE_S = 1.0
 ATTENDED_S = 0.02
 TOLD_APART_S = 0.05
@@ -27,24 +28,6 @@ QUERY_S = 5.0
 _BACKOFF_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 _sql = Statements(Path(__file__).with_suffix(".sql"))
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class CursorSeen:
-    """Where one projection stood in one partition: offsets below `position` are folded, the last of them stored at `last_stored`."""
-
-    position: int
-    last_stored: int
-    halted: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One look: Consistent-Through, cursors by projection and partition, and a figure that moves whenever a fold meets a losing copy."""
-
-    through: int = 0
-    cursors: dict[str, dict[int, CursorSeen]] = field(default_factory=dict)
-    conflicts: tuple[int, int] = (0, 0)
 
 
 class _Wait:
@@ -87,7 +70,7 @@ class Visibility:
         self._notified = False
         self._told = 0.0
         self._woken = asyncio.Event()
-        self._first = asyncio.Event()
+        self._first, self._decided = asyncio.Event(), asyncio.Event()
         self._away = True
         self._any_halted = False
         self._task: asyncio.Task[None] | None = None
@@ -172,10 +155,16 @@ class Visibility:
         """Return whether `projection` has folded every mark within `timeout_s`; at once False while Postgres is away."""
         return await self._until(_Wait(projection, marks if isinstance(marks, Sequence) else (marks,), visible=False), timeout_s)
 
+    async def until_decided(self, timeout_s: float) -> bool:
+        """Return whether, within `timeout_s`, it was said that a decision was folded: it may not be visible yet."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                return await self._decided.wait()
+        return False
+
     def check_room(self, partition: int) -> None:
-        """Raise Overloaded when too much is unfolded. While Postgres is away there is always room: the log alone is needed then."""
-        if not self._away:
-            self.backlog.check_room(partition)
+        """Raise Overloaded when too much is unfolded. While Postgres is away the log alone is needed, and there is room for more, but not for ever more."""
+        self.backlog.check_room(partition, AWAY_TIMES if self._away else 1)
 
     async def _until(self, wait: _Wait, timeout_s: float) -> bool:
         if wait.met(self._seen):
@@ -202,6 +191,7 @@ class Visibility:
                 async with asyncio.timeout(QUERY_S):
                     connection = await connect(self._dsn, application_name="testamur-visibility")
                     await connection.add_listener(CHANNEL, self._on_notify)
+                    await connection.add_listener(DECIDED, self._on_decided)
                 while True:
                     await self._look(connection)
                     failures = 0
@@ -224,7 +214,7 @@ class Visibility:
         except BaseException:
             self._asked += asked
             raise
-        self._seen = seen = _seen(rows)
+        self._seen = seen = seen_in(rows)
         self._through = max(self._through, seen.through)
         self._away = False
         store = seen.cursors.get("statements", {})
@@ -267,6 +257,11 @@ class Visibility:
             self._notified = True
             self._woken.set()
 
+    def _on_decided(self, *_: object) -> None:
+        """Wake all who wait for a decision, and let those who come later wait for the next."""
+        decided, self._decided = self._decided, asyncio.Event()
+        decided.set()
+
     def _lost(self, error: Exception, failures: int) -> None:
         if not transient(error):
             _log.error("watching the store failed", exc_info=error)
@@ -282,16 +277,6 @@ class Visibility:
         for future in futures:
             if not future.done():
                 future.set_exception(error)
-
-
-def _seen(rows: "list[asyncpg.Record]") -> Seen:
-    cursors: dict[str, dict[int, CursorSeen]] = {}
-    conflicts = version = through = 0
-    for row in rows:
-        cursors.setdefault(row["name"], {})[row["partition"]] = CursorSeen(row["position"], row["last_stored"], row["halted"])
-        if row["name"] == "statements":
-            conflicts, version, through = conflicts + row["conflicts"], row["version"], row["through"]
-    return Seen(through, cursors, (version, conflicts))
 
 
 def _resolve(future: "asyncio.Future[Any]", value: Any) -> None:

@@ -1,28 +1,17 @@
 """Course descriptions: put, listed, kept with members of their own, and at work in transcripts."""
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from schemas.api import Courses
-from tests.integration.api_service import Service, Tenant, api_service
+from tests.integration.api_service import Tenant, api_service, served
 from tests.servers.in_process import statement
-from tests.servers.postgres import PostgresServer
 
 COURSES = "/v1/courses"
 ALGEBRA = {"id": "https://courses.example.org/algebra", "name": "Algebra", "credits": 7.5, "scale": [{"grade": "A", "from": 0.9}, {"grade": "E", "from": 0.5}]}
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def tenant(service: Service) -> Tenant:
-    return await service.tenant()
+service = served(api_service)
 
 
 async def put(tenant: Tenant, *courses: dict[str, Any]) -> str:
@@ -66,6 +55,27 @@ async def test_a_description_gives_grade_credits_and_name_whenever_it_comes(tena
 
     [after] = (await tenant.get(f"/v1/learners/{id_}/transcript", type="course"))["entries"]
     assert (after["grade"], after["credits"], after["activity"]["name"]) == ("E", 7.5, "Algebra")
+
+
+UNIT = {"id": "https://courses.example.org/unit", "type": "au", "moveOn": "Passed", "masteryScore": 0.8, "launchMethod": "OwnWindow"}
+
+
+async def test_the_structure_of_a_cmi5_course_is_kept_whole(tenant: Tenant) -> None:
+    safety = {"id": "https://courses.example.org/safety", "cmi5": {"children": [{"id": "https://courses.example.org/b", "type": "block", "children": [UNIT]}]}}
+    await put(tenant, safety)
+
+    assert (await tenant.get(COURSES))["courses"] == [safety]
+
+
+@pytest.mark.parametrize(("cmi5", "pointer"), [
+    ([], "/courses/0/cmi5"), ({}, "/courses/0/cmi5"), ({"children": []}, "/courses/0/cmi5"), ({"children": [{**UNIT, "type": "unit"}]}, "/children/0/type"),
+    ({"children": [{**UNIT, "moveOn": "Whenever"}]}, "/children/0/moveOn"), ({"children": [{**UNIT, "masteryScore": 80}]}, "/children/0/masteryScore"),
+    ({"children": [{"id": "b", "type": "block"}]}, "/courses/0/cmi5"), ({"children": [{"type": "au"}]}, "/courses/0/cmi5/children/0"),
+])
+async def test_a_structure_that_is_none_is_refused_with_a_pointer(tenant: Tenant, cmi5: object, pointer: str) -> None:
+    answer = await tenant.client.put(COURSES, json={"courses": [{"id": "https://courses.example.org/safety", "cmi5": cmi5}]})
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["pointer"].endswith(pointer), answer.text
 
 
 @pytest.mark.parametrize(("body", "pointer"), [

@@ -1,6 +1,5 @@
 """What operators ask: health, readiness, metrics, status and the description of the API."""
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -8,24 +7,19 @@ import asyncpg
 import httpx
 import orjson
 import pytest
-import pytest_asyncio
 import structlog
 from fastapi import FastAPI
 
 from services.api.errors import install
 from services.api.status import status
 from services.web import create_app
-from tests.integration.api_service import STATEMENTS, Service, api_service
+from tests.integration.api_service import STATEMENTS, Service, api_service, served
 from tests.servers.in_process import running_projector, settings_for, statement, web_process
-from tests.servers.postgres import PostgresServer
 
 GOLDEN = Path(__file__).parents[2] / "schemas" / "openapi" / "v1.json"
 
 
-@pytest_asyncio.fixture(scope="module")
-async def service(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with api_service(postgres, tmp_path_factory.mktemp("api"), partitions=2) as running:
-        yield running
+service = served(api_service, partitions=2)
 
 
 def from_outside(app: Any) -> httpx.AsyncClient:
@@ -66,7 +60,7 @@ async def test_status_has_the_shape_of_the_contract(service: Service) -> None:
 
     said = await status(service.web.state.pool, service.web.state.log)
 
-    assert said.keys() == {"statements", "learners", "consistent_through", "partitions", "projections", "dead_letters", "conflicts", "quarantined"}
+    assert said.keys() == {"statements", "learners", "consistent_through", "partitions", "projections", "dead_letters", "conflicts", "quarantined", "decisions"}
     assert (said["statements"] - before["statements"], said["learners"] - before["learners"]) == (2, 2)
     assert [each.keys() for each in said["partitions"]] == [{"partition", "end", "halted"}] * 2
     assert [(each["name"], each["version"]) for each in said["projections"]] == [("learners", 1), ("statements", 1)]

@@ -16,11 +16,14 @@ import pytest_asyncio
 
 from services.api.app import create_api
 from tests.integration.api_service import Service, Tenant, api_service
+from tests.integration.programmes import awarded, passed, publish, rule
 from tests.integration.test_scopes import _routes
 from tests.servers.in_process import statement
 from tests.servers.postgres import PostgresServer
 
 STATEMENTS, VOIDED = "/xapi/statements", {"id": "http://adlnet.gov/expapi/verbs/voided"}
+LISTS = {"/v1/courses", "/v1/learners", "/v1/quarantine", "/v1/programmes", "/v1/issuers", "/v1/events"}
+"""What is asked for without a name."""
 OF_NOBODY = {"/", "/docs", "/docs/openapi.json", "/healthz/live", "/healthz/ready", "/metrics", "/xapi/about"}
 """Paths that have nothing of any tenant: pages, health, and the operators' figures."""
 
@@ -39,6 +42,8 @@ class Names:
     learner: str
     link: str
     set_aside: str
+    slug: str
+    credential: str
 
     @property
     def agent(self) -> dict[str, str]:
@@ -85,7 +90,18 @@ async def fill(tenant: Tenant, it: Names) -> Names:
         "insert into quarantined (tenant_id, id, statement_id, credential, authority, scopes, xapi, received, raw, sent, faults) "
         "values ($1, $2, $3, 'k', '{}', '{}', '2.0.0', 1, '{}', '{}', '[]')", tenant_id, it.set_aside, it.statement)
     learner = await tenant.learner(it.agent, link.headers["LRS-Position"])
-    return names(**{field.name: getattr(it, field.name) for field in fields(Names)} | {"learner": learner, "link": link.json()["id"]})
+    credential = await given(tenant, it)
+    return names(**{field.name: getattr(it, field.name) for field in fields(Names)} | {
+        "learner": learner, "link": link.json()["id"], "credential": credential["id"]})
+
+
+async def given(tenant: Tenant, it: Names) -> Any:
+    """Give a tenant an issuer and a programme of the same slug, and the learner its credential."""
+    issuer = {"name": "Example University", "url": "https://university.example.org"}
+    assert (await tenant.client.put(f"/v1/issuers/{it.slug}", json=issuer)).status_code == 204
+    await publish(tenant, rule(it.slug, more=f"issuer: {it.slug}"))
+    await tenant.post(passed("algebra", it.agent), passed("logic", it.agent))
+    return await awarded(tenant, it.agent, it.slug)
 
 
 Ask = Callable[[httpx.AsyncClient, Names], Awaitable[httpx.Response]]
@@ -96,8 +112,8 @@ def get(path: str, **params: Callable[[Names], str]) -> Ask:
 
 
 def _filled(path: str, it: Names) -> str:
-    which = "link" if "links" in path else "set_aside" if "quarantine" in path else "learner"
-    return path.replace("{id}", str(getattr(it, which)))
+    which = "link" if "links" in path else "set_aside" if "quarantine" in path else "credential" if path.startswith("/v1/credentials") else "learner"
+    return path.replace("{id}", str(getattr(it, which))).replace("{slug}", it.slug)
 
 
 def ask(method: str, path: str, body: Any = None, params: Callable[[Names], dict[str, str]] = lambda _: {}) -> Ask:
@@ -114,6 +130,14 @@ def _activity_profile(it: Names) -> dict[str, str]:
 
 def _agent_profile(it: Names) -> dict[str, str]:
     return {"agent": json.dumps(it.agent), "profileId": it.document}
+
+
+def version_of(it: Names, version: int) -> dict[str, Any]:
+    """Return a version of the programme with the slug, as JSON."""
+    courses = [{"statement": {"verb": "passed", "activity": f"https://courses.example.org/{course}"}} for course in ("algebra", "rhetoric")]
+    return {
+        "programme": f"https://lrs.example.org/programmes/{it.slug}", "version": version, "title": "Hijacked", "award": {"type": "Badge"},
+        "requires": {"all": courses}}
 
 
 LEARNER = "/v1/learners/{id}"
@@ -139,6 +163,13 @@ READS: dict[tuple[str, str, str], Ask] = {
     ("GET", f"{LEARNER}/transcript", "then"): get(f"{LEARNER}/transcript", known_at=lambda _: "2099-01-01T00:00:00Z"),
     ("GET", f"{LEARNER}/transcript", "activity"): get(f"{LEARNER}/transcript", activity=lambda it: it.activity),
     ("GET", f"{LEARNER}/evidence", ""): get(f"{LEARNER}/evidence"),
+    ("GET", f"{LEARNER}/credentials", ""): get(f"{LEARNER}/credentials"),
+    ("GET", f"{LEARNER}/programmes", ""): get(f"{LEARNER}/programmes"),
+    ("GET", f"{LEARNER}/programmes/{{slug}}/explain", ""): get(f"{LEARNER}/programmes/{{slug}}/explain"),
+    **{("GET", path, ""): get(path) for path in ("/v1/programmes", "/v1/programmes/{slug}", "/v1/issuers", "/v1/issuers/{slug}")},
+    ("GET", "/v1/credentials/{id}", ""): get("/v1/credentials/{id}"),
+    ("GET", "/v1/events", ""): get("/v1/events"),
+    ("POST", "/v1/programmes/preview", ""): ask("POST", "/v1/programmes/preview", lambda it: version_of(it, 2)),
     ("GET", "/v1/quarantine", ""): get("/v1/quarantine"),
     ("GET", "/v1/quarantine/{id}", ""): get("/v1/quarantine/{id}"),
     **{("GET", path, "ids"): ask("GET", path, params=lambda it, of=of: {k: v for k, v in of(it).items() if k not in {"stateId", "profileId"}})  # type: ignore[misc]
@@ -151,6 +182,11 @@ WRITES: dict[tuple[str, str, str], Ask] = {
     ("DELETE", "/xapi/activities/state", "all"): ask("DELETE", "/xapi/activities/state", params=lambda it: it.place),
     ("DELETE", "/v1/identity/links/{id}", ""): ask("DELETE", "/v1/identity/links/{id}"),
     ("DELETE", "/v1/quarantine/{id}", ""): ask("DELETE", "/v1/quarantine/{id}"),
+    ("POST", "/v1/programmes/{slug}/retire", ""): ask("POST", "/v1/programmes/{slug}/retire"),
+    ("POST", "/v1/credentials/{id}/revoke", ""): ask("POST", "/v1/credentials/{id}/revoke", lambda _: {"reason": "mine"}),
+    ("PUT", "/v1/credentials/{id}/visibility", ""): ask("PUT", "/v1/credentials/{id}/visibility", lambda _: {"public": True}),
+    ("PUT", "/v1/issuers/{slug}", ""): ask("PUT", "/v1/issuers/{slug}", lambda _: {"name": "Hijacked", "url": "https://eve.example.org"}),
+    ("POST", "/v1/programmes", ""): ask("POST", "/v1/programmes", lambda it: version_of(it, 7)),
     ("POST", "/v1/quarantine/{id}/redrive", ""): ask("POST", "/v1/quarantine/{id}/redrive", lambda _: statement()),
     ("POST", STATEMENTS, "void"): ask("POST", STATEMENTS, lambda it: statement(verb=VOIDED, object={"objectType": "StatementRef", "id": it.statement})),
     ("PUT", STATEMENTS, "id"): ask("PUT", STATEMENTS, lambda it: statement(id=it.statement, actor={"mbox": "mailto:eve@example.org"}),
@@ -213,7 +249,7 @@ async def test_what_others_have_is_there_for_themselves(world: World) -> None:
             mine, none = [await said(await read(owner.client, of), of) for of in (it, nothing)]
             assert mine[0] == 200, way
             assert way in {("GET", STATEMENTS, "all"), ("GET", STATEMENTS, "attachments")} or way[1:] in {
-                ("/v1/courses", ""), ("/v1/learners", ""), ("/v1/quarantine", "")} or mine != none, way
+                (path, "") for path in LISTS} or mine != none, way
 
 
 async def test_writes_with_the_ids_of_others_go_as_with_ids_nobody_has_and_change_nothing_of_theirs(world: World) -> None:

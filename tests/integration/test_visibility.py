@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from services.core.errors import Overloaded, Unavailable
 from services.core.timeline import rfc3339, seq_of
-from services.runtime.backlog import Backlog
+from services.runtime.backlog import AWAY_TIMES, Backlog
 from services.runtime.log import Position
 from services.runtime.migrate import ensure_cursors
 from services.runtime.postgres import connect
@@ -190,11 +190,34 @@ async def test_while_postgres_is_away_nobody_waits_and_afterwards_everybody_is_s
         with pytest.raises(Unavailable):
             await visibility.fresh()
         assert not await visibility.until_visible(Position(0, 9), 20)
-        visibility.check_room(0)
         await server.restart()
         await until(lambda: _is_back(visibility), 20)
         assert await visibility.fresh() == 500
     await cursors.connection.close()
+
+
+async def test_while_postgres_is_away_more_may_wait_but_not_for_ever_more(make_postgres: MakePostgres) -> None:
+    server = await make_postgres()
+    await (await _cursors(server.dsn)).connection.close()
+    async with Visibility(server.dsn, Backlog(max_statements=100)) as visibility:
+        server.kill9()
+        async with asyncio.timeout(20):
+            while not visibility.away:
+                await visibility.until_visible(Position(0, 9), 0.05)
+        for offset in range(AWAY_TIMES):
+            visibility.check_room(0)
+            visibility.backlog.note(Position(1, offset), 1, 100)
+        with pytest.raises(Overloaded):
+            visibility.check_room(0)
+        await server.restart()
+        await until(lambda: _is_back(visibility), 20)
+        with pytest.raises(Overloaded):  # what came meanwhile is still to be folded
+            visibility.check_room(0)
+        connection = await connect(server.dsn)
+        await connection.execute("update projection_cursor set position = $1", AWAY_TIMES)
+        await connection.close()
+        await visibility.fresh()
+        visibility.check_room(0)
 
 
 async def test_the_end_of_a_process_releases_whoever_waits(database: str, cursors: Cursors) -> None:

@@ -7,9 +7,10 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from services.api import parameters
-from services.api.context import Api, bytes_answer, check_through, documented, read_params
+from services.api.context import Api, add_read, bytes_answer, check_through, read_params
 from services.api.parameters import IRI, Parameter
 from services.api.pieces import Pieces
+from services.api.xapi.resource import an_object, asked_by
 from services.core.definitions import merged
 from services.core.errors import BadRequest
 from services.core.json_members import joined
@@ -36,9 +37,7 @@ class ActivityReads:
 
     async def get(self, request: Request) -> Response:
         """Give an activity with its definition; one that nobody defined with its id alone."""
-        caller = await self._api.caller(request, *SCOPES)
-        version = http.xapi_version(request.headers.get(http.VERSION_HEADER))
-        self._api.state.keys.note_version(caller, version)
+        caller, version = await asked_by(self._api, request, *SCOPES)
         iri = parameters.iri(read_params(request, PARAMETERS), "activityId")
         if iri is None:
             raise BadRequest("`activityId` is missing.")
@@ -73,8 +72,7 @@ async def definitions_of(api: Api, tenant_id: int, iris: Collection[str]) -> dic
 def router(api: Api) -> APIRouter:
     """Return the route of this file."""
     routes = APIRouter(tags=["xAPI"])
-    routes.add_api_route(
-        PATH, ActivityReads(api).get, methods=["GET"], summary="What an activity is", operation_id="getActivity", response_class=Response,
-        openapi_extra=documented(PARAMETERS),
-        responses={200: {"description": "An Activity.", "content": {"application/json": {"schema": {"type": "object"}}}}})
+    add_read(
+        routes, PATH, ActivityReads(api).get, summary="What an activity is", operation_id="getActivity", parameters=PARAMETERS,
+        responses=an_object("An Activity."))
     return routes

@@ -10,9 +10,10 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from services.api import learners, parameters
-from services.api.context import Api, documented, json_answer, read_params
+from services.api.context import Api, add_read, json_answer, read_params
 from services.api.parameters import JSON_TEXT, Parameter
 from services.api.pieces import Pieces
+from services.api.xapi.resource import an_object, asked_by
 from services.core import actor
 from services.core.errors import BadRequest
 from services.runtime import http
@@ -36,9 +37,7 @@ class AgentReads:
 
     async def get(self, request: Request) -> Response:
         """Give the Person that an agent is."""
-        caller = await self._api.caller(request, *SCOPES)
-        version = http.xapi_version(request.headers.get(http.VERSION_HEADER))
-        self._api.state.keys.note_version(caller, version)
+        caller, version = await asked_by(self._api, request, *SCOPES)
         asked, ifi = _asked(read_params(request, PARAMETERS).get("agent"))
         await self._api.until_folded(request)
         known = await self._known(caller, ifi)
@@ -84,8 +83,7 @@ def _person(agents: Iterable[dict[str, Any]]) -> dict[str, Any]:
 def router(api: Api) -> APIRouter:
     """Return the route of this file."""
     routes = APIRouter(tags=["xAPI"])
-    routes.add_api_route(
-        PATH, AgentReads(api).get, methods=["GET"], summary="The person behind an agent", operation_id="getPerson", response_class=Response,
-        openapi_extra=documented(PARAMETERS),
-        responses={200: {"description": "A Person.", "content": {"application/json": {"schema": {"type": "object"}}}}})
+    add_read(
+        routes, PATH, AgentReads(api).get, summary="The person behind an agent", operation_id="getPerson", parameters=PARAMETERS,
+        responses=an_object("A Person."))
     return routes

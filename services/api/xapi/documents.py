@@ -15,6 +15,7 @@ from services.api.context import Api, answers, documented, no_content, read_para
 from services.api.parameters import Parameter
 from services.api.xapi.document_places import RESOURCES, SINCE, Context, Place, Resource, context_of, id_of
 from services.api.xapi.document_store import DocumentStore, Written
+from services.api.xapi.resource import asked_by
 from services.core import document
 from services.core.document import Conditions, Document, Limits
 from services.core.errors import BadRequest, NotFound
@@ -35,7 +36,7 @@ class Documents:
 
     async def get(self, request: Request) -> Response:
         """Give one document, or the ids of those there are."""
-        caller, version = await self._admit(request, self._resource.scope, "all/read")
+        caller, version = await asked_by(self._api, request, self._resource.scope, "all/read")
         params = read_params(request, (*self._resource.parameters, SINCE))
         context, name = self._context(caller, params), id_of(self._resource, params)
         wanted = _conditions(request)
@@ -51,7 +52,7 @@ class Documents:
 
     async def put(self, request: Request) -> Response:
         """Store a document, in place of the one there may be."""
-        caller, version = await self._admit(request, self._resource.scope)
+        caller, version = await asked_by(self._api, request, self._resource.scope)
         place, wanted = self._place(request, caller), _conditions(request)
         sent = await self._sent(request)
         bare = document.bare_put(version, state=self._resource.is_state)
@@ -66,7 +67,7 @@ class Documents:
 
     async def post(self, request: Request) -> Response:
         """Store a document, or merge it with the one there is: both JSON objects, by their top-level keys."""
-        caller, version = await self._admit(request, self._resource.scope)
+        caller, version = await asked_by(self._api, request, self._resource.scope)
         place, wanted = self._place(request, caller), _conditions(request)
         sent = await self._sent(request)
         settings = self._api.state.settings
@@ -80,7 +81,7 @@ class Documents:
 
     async def delete(self, request: Request) -> Response:
         """Remove a document; of states, without an id, all of the activity and the agent (and the registration, if there is one)."""
-        caller, version = await self._admit(request, self._resource.scope)
+        caller, version = await asked_by(self._api, request, self._resource.scope)
         params = read_params(request, self._resource.parameters)
         context, name, wanted = self._context(caller, params), id_of(self._resource, params), _conditions(request)
         if name is None and not self._resource.is_state:
@@ -92,13 +93,6 @@ class Documents:
         else:
             await self._store.change(Place(context, name), lambda _, tag: document.check(wanted, tag), whole=False)
         return _written(None, version)
-
-    async def _admit(self, request: Request, *scopes: str) -> tuple[Caller, str]:
-        """Return who calls and the version of xAPI. Raises Unauthenticated, BadRequest or Forbidden."""
-        caller = await self._api.caller(request, *scopes)
-        version = http.xapi_version(request.headers.get(http.VERSION_HEADER))
-        self._api.state.keys.note_version(caller, version)
-        return caller, version
 
     def _context(self, caller: Caller, params: dict[str, str]) -> Context:
         return context_of(self._resource, params, hashes=self._api.state.hashes, tenant=caller.tenant, tenant_id=caller.tenant_id)

@@ -1,0 +1,67 @@
+"""An explanation as a page for people: one template, everything in it escaped, nothing fetched from anywhere, no script."""
+import base64
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import orjson
+from fastapi import Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from services.api.context import LEARNERS_THROUGH
+from services.core.rules.tree import Programme
+from services.core.timeline import rfc3339
+
+_FOLDER = Path(__file__).with_name("templates")
+_STYLE = (_FOLDER / "explain.css").read_text(encoding="utf-8")
+_POLICY = "; ".join((
+    "default-src 'none'", f"style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'", "base-uri 'none'", "form-action 'none'",
+    "frame-ancestors 'none'",
+))
+_Q = re.compile(r";\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", re.IGNORECASE)
+_STATES = {"satisfied": "Met", "suspended": "Suspended", "expired": "Met, but expired", "unsatisfied": "Not met"}
+
+
+def wants_page(accept: str | None) -> bool:
+    """Return whether an Accept header prefers HTML to JSON; equally welcome, JSON is given."""
+    asked: dict[str, float] = {}
+    for item in (accept or "").split(","):
+        kind = item.partition(";")[0].strip().lower()
+        found = _Q.search(item)
+        asked[kind] = max(asked.get(kind, 0.0), float(found[1]) if found else 1.0)
+
+    def worth(*kinds: str) -> float:
+        return next((asked[kind] for kind in kinds if kind in asked), 0.0)
+
+    return worth("text/html", "text/*", "*/*") > worth("application/json", "application/*", "*/*")
+
+
+def answer(said: dict[str, Any], programme: Programme, learner: dict[str, Any], *, through: int, incomplete: bool) -> Response:
+    """Return the page of what was said of a learner (as in lists) and a programme."""
+    # what was made for JSON holds fragments of it; a page shows values
+    text = _TEMPLATE.render(
+        said=orjson.loads(orjson.dumps(said)), programme=programme, learner=orjson.loads(orjson.dumps(learner)), incomplete=incomplete, style=_STYLE,
+        through=rfc3339(through))
+    headers = {
+        "Cache-Control": "no-store", "Vary": "Accept", "Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer", LEARNERS_THROUGH: rfc3339(through),
+    }
+    return Response(text, headers=headers, media_type="text/html")
+
+
+def _day(text: str | None) -> str:
+    """Return a time as people read it: to the minute, in UTC."""
+    return "" if text is None else f"{text[:10]} {text[11:16]} UTC"
+
+
+def _agent(agent: dict[str, Any]) -> str:
+    """Return how an agent is identified."""
+    if "account" in agent:
+        return f"{agent['account']['name']} at {agent['account']['homePage']}"
+    return str(next((agent[member] for member in ("mbox", "openid", "mbox_sha1sum") if member in agent), "")).removeprefix("mailto:")
+
+
+_PAGES = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+_PAGES.filters.update(day=_day, agent=_agent, state=_STATES.__getitem__)
+_TEMPLATE = _PAGES.get_template("explain.html")
