@@ -1,8 +1,8 @@
-"""`python -m tests.bench [core log http projection pair reads system]`: measure all or what is named, then write docs/benchmarks.md.
+"""`python -m tests.bench [core log http projection pair reads decisions system]`: measure all or what is named, then write docs/benchmarks.md.
 
-About 15 minutes; TESTAMUR_SOAK=1 sustains for 5 minutes and loads a million statements. TESTAMUR_BENCH_STATEMENTS sets how many whole systems hold at the
-end, TESTAMUR_BENCH_READS how many the store holds whose filters are measured, TESTAMUR_BENCH_DIR the disk that is measured, TESTAMUR_BENCH_LOG one log of
-the two.
+About 20 minutes; TESTAMUR_SOAK=1 sustains for 5 minutes and loads a million statements. TESTAMUR_BENCH_STATEMENTS sets how many whole systems hold at the
+end, TESTAMUR_BENCH_READS how many the store holds whose filters are measured, TESTAMUR_BENCH_LEARNERS how many learners are decided about,
+TESTAMUR_BENCH_DIR the disk that is measured, TESTAMUR_BENCH_LOG one log of the two.
 """
 import argparse
 import logging
@@ -11,11 +11,11 @@ import sys
 
 import structlog
 
-from tests.bench import bench_core, bench_http, bench_log, bench_pair, bench_projection, bench_reads, bench_system, report
+from tests.bench import bench_core, bench_decisions, bench_http, bench_log, bench_pair, bench_projection, bench_reads, bench_system, report
 from tests.bench.recipe import await_quiet
 
 BENCHES = {"core": bench_core.main, "log": bench_log.main, "http": bench_http.main, "projection": bench_projection.main, "pair": bench_pair.main,
-           "reads": bench_reads.main, "system": bench_system.main}
+           "reads": bench_reads.main, "decisions": bench_decisions.main, "system": bench_system.main}
 
 
 def main() -> None:

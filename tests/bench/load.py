@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.bench.corpus import Stream
 from tests.bench.wire import Wire
-from tests.servers.system import System
+from tests.servers.system import KEY, SECRET, System
 
 VISIBLE = b""
 DURABLE = b"Prefer: respond-async\r\n"
@@ -49,12 +49,14 @@ async def _post(wire: Wire, stream: Stream, size: int, headers: bytes, loaded: L
         await asyncio.sleep(float(found[1]) if (found := _RETRY.search(answer)) else 1)  # noqa: TID251 - what a client that is pushed back does
 
 
-async def closed(system: System, stream: Stream, *, clients: int, size: int, headers: bytes, going_on: Callable[[Loaded], bool]) -> Loaded:
-    """Let each client post its next batch as soon as the last was answered."""
+async def closed(  # noqa: PLR0913 - what a load is
+    system: System, stream: Stream, *, clients: int, size: int, headers: bytes, going_on: Callable[[Loaded], bool], key: tuple[str, str] = (KEY, SECRET),
+) -> Loaded:
+    """Let each client post its next batch as soon as the last was answered, all with one API key."""
     loaded, begun = Loaded(), time.perf_counter()
 
     async def client() -> None:
-        async with Wire(system.port) as wire:
+        async with Wire(system.port, *key) as wire:
             while going_on(loaded):
                 started = time.perf_counter()
                 await _post(wire, stream, size, headers, loaded)

@@ -32,7 +32,8 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     """Return the whole page."""
     known, systems = results.get("goals", {}), results.get("systems", {})
     moods = sorted({each["mood"]["machine"] for each in (*known.values(), *systems.values())})
-    lines = [_HEAD, *(f"Machine: {machine}." for machine in moods), "", *_goals(known), "", *_reads(systems.get("reads")), _SYSTEMS, *_table(systems)]
+    special = *_reads(systems.get("reads")), *_decisions(systems.get("decisions"))
+    lines = [_HEAD, *(f"Machine: {machine}." for machine in moods), "", *_goals(known), "", *special, _SYSTEMS, *_table(systems)]
     return "\n".join(lines) + "\n"
 
 
@@ -83,6 +84,25 @@ def _reads(found: dict[str, Any] | None) -> Iterable[str]:
     for name, each in found["filters"].items():
         yield f"| {name} | {_ms(each['p50_ms'])} | {_ms(each['p99_ms'])} | {_ms(each['cpu_ms'])} |"
     yield f"\nWhen; load average before; cores others used; fdatasync: {_mood(found['mood']).replace(' | ', '; ')}.\n"
+
+
+def _decisions(found: dict[str, Any] | None) -> Iterable[str]:
+    if found is None:
+        return
+    yield "## Decisions\n\n`testamur up`, log in Postgres; events heard by long polls of `/v1/events`.\n"
+    yield "| | |\n|---|---|"
+    for name, each in found.items():
+        if name != "mood":
+            figures = (f"{what.removesuffix('_ms').removesuffix('_s').replace('_', ' ')} {_unit(what, value)}" for what, value in each.items())
+            yield f"| {name} | {', '.join(figures)} |"
+    yield f"\nWhen; load average before; cores others used; fdatasync: {_mood(found['mood']).replace(' | ', '; ')}.\n"
+
+
+def _unit(what: str, value: float) -> str:
+    """Return a figure with the unit that its name ends with."""
+    if what.endswith("_ms"):
+        return _ms(value)
+    return f"{value:.2f} s" if what.endswith("late_s") or what == "seconds" else f"{_number(value)}/s" if what.endswith("_s") else _number(value)
 
 
 def _table(systems: dict[str, dict[str, Any]]) -> Iterable[str]:

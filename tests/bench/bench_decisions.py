@@ -1,0 +1,191 @@
+"""What deciding costs and how soon it comes: `testamur up` in its processes, with programmes published over HTTP and decisions heard through /v1/events.
+
+Five figures: the rate of statements with a thousand programmes beside the rate with none; a preview over all learners; how long after its statement a
+decision comes at half the sustained rate, and while a publication sweeps all learners; ten thousand expiries due at one instant; expiries when idle.
+"""
+import asyncio
+import json
+import os
+import random
+import shutil
+import statistics
+import tempfile
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import uvloop
+
+from tests.bench.corpus import HOME, Stream, corpus
+from tests.bench.hearing import Hearing, decided_s, due_s
+from tests.bench.load import VISIBLE, closed, for_seconds, paced
+from tests.bench.recipe import Mood, save, say, soak
+from tests.servers.http_client import Connection
+from tests.servers.system import KEY, SECRET, System
+
+LEARNERS = int(os.environ.get("TESTAMUR_BENCH_LEARNERS") or (100_000 if soak() else 10_000))
+EXPIRIES = 10_000 if soak() else 1_000
+PROGRAMMES, SHARING = 1_000, 30
+ROUNDS, ROUND_S, PROBED_S = (5, 20.0, 60.0) if soak() else (3, 8.0, 15.0)
+IRI = "https://programmes.example.org/"
+VERB = "http://adlnet.gov/expapi/verbs/"
+
+
+def programme(slug: str, requires: dict[str, Any], version: int = 1, **more: Any) -> bytes:
+    """Return the document of a programme that awards a badge."""
+    return json.dumps({"programme": f"{IRI}{slug}", "version": version, "title": slug, "award": {"type": "Badge"}, "requires": requires, **more}).encode()
+
+
+def passing(person: str, activity: str, at: datetime | None = None) -> bytes:
+    """Return a statement that somebody passed something."""
+    said: dict[str, Any] = {
+        "id": str(uuid4()), "actor": {"account": {"homePage": HOME, "name": person}}, "verb": {"id": VERB + "passed"}, "object": {"id": activity}}
+    return json.dumps(said | ({"timestamp": at.isoformat()} if at else {})).encode()
+
+
+async def send(connection: Connection, method: str, path: str, body: bytes, *accepted: int) -> Any:
+    """Send a body and return the JSON of the answer."""
+    answer = await connection.request(method, path, body)
+    assert answer.status in accepted, (path, answer.status, answer.body[:500])
+    return json.loads(answer.body) if answer.body else None
+
+
+class Decisions:
+    """The measurements, on one running system."""
+
+    def __init__(self, system: System) -> None:
+        """`system` is ready."""
+        self.system, self.found = system, dict[str, Any]()
+
+    def connection(self, key: tuple[str, str] = (KEY, SECRET), timeout_s: float = 120) -> Connection:
+        """Return a connection with time enough for a preview."""
+        return self.system.connection(key=key[0], secret=key[1], timeout_s=timeout_s)
+
+    async def rates(self) -> float:
+        """Alternate rounds of load on two tenants, of which one has a thousand programmes; return the rate without."""
+        ruled, plain = (self.system.create_key(name, "lrs:admin") for name in ("ruled", "plain"))
+        matched = await self._publish_many(ruled)
+        without, with_them = list[float](), list[float]()
+        for number in range(ROUNDS + 1):
+            for key, rates in ((plain, without), (ruled, with_them)):
+                loaded = await closed(
+                    self.system, Stream(seed=number), clients=8, size=50, headers=VISIBLE, going_on=for_seconds(ROUND_S), key=key)
+                if number:
+                    rates.append(loaded.rate)
+        ratio = statistics.median(one / other for one, other in zip(with_them, without, strict=True))
+        self._note("rate with 1,000 programmes", {
+            "without_s": statistics.median(without), "with_s": statistics.median(with_them), "ratio": ratio, "programmes_a_statement_matches": matched})
+        return statistics.median(without)
+
+    async def _publish_many(self, key: tuple[str, str]) -> float:
+        """Publish a thousand programmes, 30 of which want the commonest thing; return how many of them an average statement of the load can touch."""
+        said = [json.loads(raw) for raw in corpus(2000, 2)]
+        passed = sorted({one["object"]["id"] for one in said if one["verb"]["id"] == VERB + "passed"})
+        common = said[0]["context"]["contextActivities"]["category"][0]["id"]
+        async with self.connection(key) as connection:
+            for number in range(PROGRAMMES):
+                shared = number < SHARING
+                match = {"verb": "passed", "category": common} if shared else {"verb": "passed", "activity": passed[number % len(passed)]}
+                asks = {"statement": {**match, "count": 3 + number % 5} if shared else match}
+                await send(connection, "POST", "/v1/programmes", programme(f"p{number}", asks), 201)
+        each = {activity: sum(passed[number % len(passed)] == activity for number in range(SHARING, PROGRAMMES)) for activity in passed}
+        return statistics.mean((SHARING + each[one["object"]["id"]]) if one["verb"]["id"] == VERB + "passed" else 0 for one in said)
+
+    async def fill(self) -> None:
+        """Make learners, each of whom has passed one of two things."""
+        async with self.connection() as connection:
+            for start in range(0, LEARNERS, 500):
+                batch = [passing(f"many-{n}", f"{HOME}/things/{n % 2}") for n in range(start, min(LEARNERS, start + 500))]
+                await send(connection, "POST", "/xapi/statements", b"[" + b",".join(batch) + b"]", 200)
+
+    async def preview(self) -> None:
+        """Time a preview over all learners."""
+        async with self.connection() as connection:
+            begun = time.perf_counter()
+            said = await send(connection, "POST", "/v1/programmes/preview", self._for_half(), 200)
+        assert len(said["gain"]) == LEARNERS // 2, len(said["gain"])
+        self._note("preview", {"learners": LEARNERS, "seconds": time.perf_counter() - begun})
+
+    def _for_half(self) -> bytes:
+        return programme("half", {"statement": {"verb": "passed", "activity": f"{HOME}/things/1"}})
+
+    async def probe(self, name: str, seconds: float) -> None:
+        """Post a statement that earns something ten times a second, and hear how long after it each decision can be read."""
+        async with self.connection() as connection, Hearing(self.connection(timeout_s=60), "credential.issued") as hearing:
+            sent, end = dict[str, float](), time.perf_counter() + seconds
+            while time.perf_counter() < end:
+                raw = passing(f"probe-{uuid4()}", f"{HOME}/things/probe")
+                sent[json.loads(raw)["id"]] = time.perf_counter()
+                await send(connection, "POST", "/xapi/statements", raw, 200)
+                await asyncio.sleep(0.1)  # noqa: TID251 - the pace of the probe
+            took = sorted(await hearing.delays(sent))
+        self._note(name, {"p50_ms": took[len(took) // 2] * 1e3, "p99_ms": took[int(len(took) * 0.99)] * 1e3, "most_ms": took[-1] * 1e3, "decisions": len(took)})
+
+    async def probes(self, rate: float) -> None:
+        """Probe at rest, under half of the sustained rate, and while a publication concerns all learners."""
+        async with self.connection() as connection:
+            await send(connection, "POST", "/v1/programmes", programme("probe", {"statement": {"verb": "passed", "activity": f"{HOME}/things/probe"}}), 201)
+            await self.probe("decision after its statement, at rest", PROBED_S)
+            load = asyncio.create_task(paced(self.system, Stream(seed=9), rate=rate / 2, size=50, seconds=PROBED_S + 2))
+            await self.probe("decision after its statement, at half the sustained rate", PROBED_S)
+            await load
+            begun = time.perf_counter()
+            async with Hearing(self.connection(timeout_s=60), "credential.issued") as hearing:
+                await send(connection, "POST", "/v1/programmes", self._for_half(), 201)
+                await self.probe("decision after its statement, while all are swept", PROBED_S)
+                await hearing.until(LEARNERS // 2, 600)
+            self._note("publication to all", {"learners": LEARNERS, "awards": LEARNERS // 2, "seconds": time.perf_counter() - begun})
+
+    async def expiries(self, count: int, name: str, ahead_s: float, apart_s: float = 0.0) -> None:
+        """Have awards end, all at one instant or one after the other, and hear how late each is decided."""
+        length = 3600
+        slug = f"term-{uuid4()}"
+        rule = programme(slug, {"statement": {"verb": "passed", "activity": f"{HOME}/{slug}"}}, validity={"for": f"PT{length}S"})
+        async with self.connection() as connection, Hearing(self.connection(timeout_s=60), "credential.expired") as hearing:
+            await send(connection, "POST", "/v1/programmes", rule, 201)
+            first = datetime.now(UTC) + timedelta(seconds=ahead_s)
+            ends = [first + timedelta(seconds=apart_s * n) for n in range(count)]
+            for start in range(0, count, 500):
+                batch = [passing(f"{slug}-{n}", f"{HOME}/{slug}", ends[n] - timedelta(seconds=length)) for n in range(start, min(count, start + 500))]
+                await send(connection, "POST", "/xapi/statements", b"[" + b",".join(batch) + b"]", 200)
+            events = await hearing.until(count, ahead_s + apart_s * count + 300)
+        late = sorted(decided_s(event) - due_s(event) for event in events)
+        self._note(name, {"expiries": count, "first_late_s": late[0], "p50_late_s": late[len(late) // 2], "last_late_s": late[-1]})
+
+    def _note(self, name: str, figures: dict[str, Any]) -> None:
+        self.found[name] = figures
+        say(f"  {name}: { {key: round(value, 3) if isinstance(value, float) else value for key, value in figures.items()} }")
+
+
+async def measure(system: System) -> None:
+    """Measure everything on one system, and save it."""
+    mood, decisions = Mood(*system.pids("postgres")), Decisions(system)
+    rate = await decisions.rates()
+    await decisions.fill()
+    await decisions.preview()
+    await decisions.probes(rate)
+    await decisions.expiries(EXPIRIES, "expiries at one instant", 30.0 + EXPIRIES / 200)
+    await decisions.expiries(20, "expiries one by one, when idle", 5.0, 0.7)
+    save("systems", "decisions", {**decisions.found, "mood": mood.end()})
+
+
+def main() -> None:
+    """Measure on the log in Postgres."""
+    say("decisions, testamur up:")
+    random.seed(4)
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="testamur-bench-", dir=os.environ.get("TESTAMUR_BENCH_DIR", "/tmp")))
+        folder.chmod(0o755)
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        system = System(folder / "data", arguments=())
+        stack.callback(system.destroy)
+        system.start()
+        uvloop.run(measure(system))
+        assert system.stop() == 0, system.tail()
+
+
+if __name__ == "__main__":
+    main()
