@@ -8,7 +8,7 @@ import sys
 import asyncpg
 import typer
 
-from services.commands import doctor, import_, key, log, migrate, replay, service, status, up
+from services.commands import doctor, import_, key, log, migrate, programme, replay, service, status, up
 from services.core.errors import Halted, LrsError
 from services.data_dir import Refused
 from services.runtime.cluster import CannotStart
@@ -23,6 +23,7 @@ app = typer.Typer(
     help="An event-sourced learner record store. Settings are TESTAMUR_… environment variables; a flag wins over its variable.")
 app.command()(up.up)
 app.command("import")(import_.import_)
+app.add_typer(programme.app, name="programme")
 app.add_typer(key.app, name="key")
 app.command()(status.status)
 app.command()(doctor.doctor)

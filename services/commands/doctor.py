@@ -2,19 +2,23 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import asyncpg
 import typer
 
+from services.commands.doctor_decisions import SAMPLE, evaluated_again
 from services.commands.options import DataDir, settings_of_a_store
 from services.core.errors import Halted
+from services.core.keys import KeyedHash
 from services.core.sequence import Sequence
 from services.runtime.log import Log
 from services.runtime.migrate import migrate, require_current
 from services.runtime.open_log import open_log
 from services.runtime.postgres import Statements, open_pool
+from services.runtime.secret import confirm_secret, resolve_secret
 from services.runtime.settings import Settings
 from services.supervisor import database
 
@@ -25,24 +29,39 @@ Finding = tuple[bool, str]
 """Whether it is as it should be, and the sentence that says so."""
 
 
-def doctor(data_dir: DataDir = None) -> None:
-    """Look for damage: in the log, between log and cursors, and between the projections. Ends with 1 if there is any."""
-    sound = asyncio.run(_examine(settings_of_a_store(data_dir=data_dir)))
+class Decisions(StrEnum):
+    """Which decisions are evaluated again."""
+
+    SAMPLE = "sample"
+    ALL = "all"
+
+
+def doctor(
+    decisions: Annotated[Decisions, typer.Option("--decisions", help=f"Which decisions to evaluate again: {SAMPLE} of them, or all.")] = Decisions.SAMPLE,
+    data_dir: DataDir = None,
+) -> None:
+    """Look for damage: in the log, between log and cursors, between the projections, and in what was decided. Ends with 1 if there is any."""
+    sound = asyncio.run(_examine(settings_of_a_store(data_dir=data_dir), every=decisions is Decisions.ALL))
     if not sound:
         raise typer.Exit(1)
 
 
-async def _examine(settings: Settings) -> bool:
-    sound = True
+async def _examine(settings: Settings, *, every: bool) -> bool:
+    sound, hashes = True, KeyedHash(resolve_secret(settings))
     async with database(settings) as dsn:
         await migrate(dsn)
         await require_current(dsn)
+        await confirm_secret(settings, dsn)
         async with await open_pool(dsn, max=2, command_timeout_s=QUERY_S) as pool:
             log = await open_log(settings, dsn)
             try:
                 async for good, sentence in _findings(pool, log):
                     typer.echo(("ok   " if good else "BAD  ") + sentence)
                     sound &= good
+                async with pool.acquire() as connection:
+                    async for good, sentence in evaluated_again(connection, hashes, every=every):
+                        typer.echo(("ok   " if good else "BAD  ") + sentence)
+                        sound &= good
             finally:
                 await log.close()
     return sound

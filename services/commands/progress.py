@@ -7,17 +7,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
-def shown(name: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Give what to call with each step of the work on `name` and how many records of how many are done."""
+def shown(name: str, unit: str = "records") -> Iterator[Callable[[str, int, int], None]]:
+    """Give what to call with each step of the work on `name` and how many of how many are done; `unit` says what."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("records"), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task, step = bar.add_task(name), ""
 
         def tell(doing: str, done: int, total: int) -> None:
             nonlocal step
             if doing != step and not console.is_terminal:
-                console.print(f"{name}: {doing}, {done:,} of {total:,} records", highlight=False, soft_wrap=True)
+                console.print(f"{name}: {doing}, {done:,} of {total:,} {unit}", highlight=False, soft_wrap=True)
             step = doing
             bar.update(task, description=f"{name}: {doing}", completed=done, total=total)
 

@@ -32,6 +32,7 @@ async def _status(settings: Settings) -> dict[str, Any]:
 
 
 def _as_text(answer: dict[str, Any]) -> str:
+    waiting = answer["decisions"]
     lines = [
         f"statements          {answer['statements']:,}",
         f"learners            {answer['learners']:,}",
@@ -39,6 +40,7 @@ def _as_text(answer: dict[str, Any]) -> str:
         f"dead letters        {answer['dead_letters']:,}",
         f"conflicts           {answer['conflicts']:,}",
         f"in quarantine       {answer['quarantined']:,}",
+        f"to be decided       {waiting['waiting']:,}, the first for {waiting['behind_s']:.1f} s; {waiting['under_way']:,} under way",
     ]
     lines += [f"projection          {each['name']} {each['version']}: {each['lag']:,} records behind" for each in answer["projections"]]
     for each in answer["partitions"]:

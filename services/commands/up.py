@@ -3,6 +3,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Coroutine
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from services.commands.progress import shown
 from services.core.keys import KeyedHash
 from services.data_dir import Refused, announce, hold
 from services.demo.load import load_demo
-from services.runtime.api_keys import NewKey, ensure_bootstrap
+from services.runtime.api_keys import NewKey, create_key, ensure_bootstrap
 from services.runtime.postgres import open_pool
 from services.runtime.secret import resolve_secret
 from services.runtime.settings import Settings
@@ -56,8 +57,16 @@ async def _up(settings: Settings, *, demo: bool, left_behind: bool) -> None:
 
 async def _load_demo(system: System, key: str, secret: str) -> None:
     """Load the sample world; the system stays up whatever comes of that."""
+
+    async def sender_of(name: str, authority: dict[str, Any]) -> tuple[str, str]:
+        async with await open_pool(system.dsn, max=1) as pool:
+            made = await create_key(
+                pool, resolve_secret(system.settings), name=name, scopes=["statements/write"], authority=authority, public_url=public_url(system.settings),
+                expires=timedelta(days=1))
+        return made["key"], made["secret"]
+
     try:
-        await load_demo(system.address, key, secret, system.settings.data_dir)
+        await load_demo(system.address, key, secret, system.settings.data_dir, sender_of)
     except Refused as refusal:
         typer.echo(f"The sample world is not loaded: {refusal} The next start goes on with it.", err=True)
 

@@ -1,4 +1,4 @@
-"""The sample world into a running system, once: courses, links and statements, over HTTP like anybody's; what is half done is gone on with."""
+"""The sample world into a running system, once: programmes, courses, links and statements, over HTTP like anybody's; what is half done is gone on with."""
 import asyncio
 import json
 import os
@@ -13,22 +13,30 @@ import typer
 
 from services import data_dir as data_directory
 from services.data_dir import Refused
+from services.demo import awards, town
+from services.demo.awards import SenderOf
 from services.importer.display import shown
 from services.importer.run import import_file
 from services.importer.server import Server
 
 IN_FLIGHT = 4
 LINKS_AT_ONCE = 200
+LOOK = (
+    ("Maya Okafor", "summer-2013", "whom a city awards for badges of three organisations"),
+    ("Ivan Ström", "welding-mastery", "who lacks an assessor, and is told so (in a browser `explain` is a page)"),
+    ("Tom Hämäläinen", "continuing-education", "whose hours lapsed: add ?as_of=2019-01-01T00:00:00Z to see them count"),
+)
+"""Whom to look at, for which programme, and why."""
 
 
-async def load_demo(address: str, key: str, secret: str, data_dir: Path) -> None:
-    """Load the world unless that was done, and say what to look at. Raises Refused."""
+async def load_demo(address: str, key: str, secret: str, data_dir: Path, sender_of: SenderOf) -> None:
+    """Load the world unless that was done, and say what to look at. `sender_of` makes keys for those whose word counts for itself. Raises Refused."""
     folder = data_dir / "demo"
     folder.mkdir(mode=0o700, exist_ok=True)
     async with Server(address, key, secret, connections=IN_FLIGHT) as server:
         if not (folder / "loaded").exists():
             world = await _made_world(folder)
-            await _load(server, world, data_dir)
+            await _load(server, world, data_dir, sender_of)
             data_directory.write_whole(folder / "loaded", "The sample world is loaded; remove the data directory to begin afresh.\n")
         typer.echo(await _what_to_look_at(server, folder / "world", f"{key}:{secret}"))
 
@@ -53,7 +61,9 @@ async def _made_world(folder: Path) -> Path:
     return world
 
 
-async def _load(server: Server, world: Path, data_dir: Path) -> None:
+async def _load(server: Server, world: Path, data_dir: Path, sender_of: SenderOf) -> None:
+    await awards.describe(server)
+    typer.echo(f"Programmes published: {await awards.publish(server)}; what they decide follows the statements.")
     answer = await server.request("PUT", "/v1/courses", content=(world / "courses.json").read_bytes())
     if not answer.is_success:
         raise Refused(f"The courses of the sample world were refused: {answer.text}")
@@ -62,7 +72,10 @@ async def _load(server: Server, world: Path, data_dir: Path) -> None:
     with shown("Loading the sample world", statements.stat().st_size) as report:
         done = await import_file(server, statements, data_dir, report, destination="demo")
     troubles = ", ".join(f"{n} with {status}" for status, n in sorted(Counter(refusal.status for refusal in done.refusals).items()))
-    typer.echo(f"The sample world is loaded: {done.lines - len(done.refusals):,} lines. Some of it is faulty on purpose: refused were {troubles or 'none'}.")
+    around = await awards.let_the_town_speak(server, sender_of, world)
+    await awards.publish(server, awards.LATER)
+    typer.echo(f"The sample world is loaded: {done.lines - len(done.refusals):,} lines, and {around} of the town around it.")
+    typer.echo(f"Some of it is faulty on purpose: refused were {troubles or 'none'}.")
 
 
 async def _load_links(server: Server, world: Path) -> None:
@@ -81,14 +94,23 @@ async def _load_links(server: Server, world: Path) -> None:
 
 
 async def _what_to_look_at(server: Server, world: Path, credentials: str) -> str:
-    person = _showcase(world)
-    agent = json.dumps(next(iter(person["identifiers"].values())), separators=(",", ":"))
-    found = (await server.request("GET", f"/v1/learners?agent={quote(agent)}")).json()["learners"]
-    lines = ["Have a look, for instance at one learner who studied on several platforms:",
-             f"  curl -u {credentials} '{server.address}/v1/learners?q={quote(person['name'])}'"]
-    lines += [f"  curl -u {credentials} '{server.address}/v1/learners/{learner['id']}/transcript?type=course'" for learner in found]
-    lines += [f"  curl -u {credentials} -H 'X-Experience-API-Version: 1.0.3' '{server.address}/xapi/statements?limit=3'"]
+    person, curl = _showcase(world), f"  curl -u {credentials} "
+    lines = ["Have a look, for instance at one learner who studied on several platforms:", f"{curl}'{server.address}/v1/learners?q={quote(person['name'])}'"]
+    for learner in await _learners(server, next(iter(person["identifiers"].values()))):
+        lines += [f"{curl}'{server.address}/v1/learners/{learner}/{what}'" for what in ("transcript?type=course", "programmes")]
+    for name, slug, why in LOOK:
+        lines.append(f"{name}, {why}:")
+        for learner in await _learners(server, town.agent_of(name)):
+            lines.append(f"{curl}'{server.address}/v1/learners/{learner}/programmes/{slug}/explain'")
+            lines.append(f"{curl}'{server.address}/v1/learners/{learner}/credentials'")
+    lines += ["What was decided, one event after the other, and what came in:", f"{curl}'{server.address}/v1/events?limit=5'",
+              f"{curl}-H 'X-Experience-API-Version: 1.0.3' '{server.address}/xapi/statements?limit=3'"]
     return "\n".join(lines)
+
+
+async def _learners(server: Server, agent: dict[str, Any]) -> list[str]:
+    found = (await server.request("GET", f"/v1/learners?agent={quote(json.dumps(agent, separators=(',', ':')))}")).json()["learners"]
+    return [learner["id"] for learner in found]
 
 
 def _showcase(world: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Repeating a request is safe: each statement carries its id.
 """
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +34,15 @@ class Refusal:
         return f"{self.number}: {self.status} {self.reason}" + (f" ({self.pointer})" if self.pointer else "")
 
 
+class Answered(Exception):
+    """A server answered otherwise than asked."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        """`answer` is read to its end."""
+        self.answer = answer
+        super().__init__(f"{answer.status_code}")
+
+
 class Server:
     """One server and the key to it."""
 
@@ -62,14 +71,31 @@ class Server:
                 last = f"{type(error).__name__} {error}".strip()
             else:
                 if answer.status_code in {401, 403}:
-                    raise Refused(f"{self.address} refused the key: {_problem(answer).get('detail', answer.status_code)}")
+                    raise Refused(f"{self.address} refused the key: {problem_of(answer).get('detail', answer.status_code)}")
                 if answer.status_code not in _PASSING:
                     return answer
-                last = str(_problem(answer).get("detail", answer.status_code))
+                last = str(problem_of(answer).get("detail", answer.status_code))
                 backoff_s = max(backoff_s, _retry_after_s(answer))
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, 5)
         raise Refused(f"{self.address} did not answer for {PATIENCE_S:.0f} s ({last}). Run the same command again to go on from here.")
+
+    async def stream(self, method: str, path: str, *, content: bytes, headers: dict[str, str]) -> AsyncIterator[bytes]:
+        """Give the lines of an answer as they come. Raises Answered for one that is no success, Refused when the server is away or breaks off."""
+        rest = b""
+        try:
+            async with self._client.stream(method, path, content=content, headers=headers) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise Answered(answer)
+                async for chunk in answer.aiter_bytes():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        yield line
+        except httpx.TransportError as error:
+            raise Refused(f"{self.address} did not answer to the end: {type(error).__name__} {error}".strip()) from error
+        if rest:
+            yield rest
 
     async def send(self, lines: Sequence[Line]) -> list[Refusal]:
         """Store lines of one xAPI version; return those that were refused, all others are stored. Raises Refused."""
@@ -82,7 +108,7 @@ class Server:
                 break
             if answer.status_code not in _REFUSING:
                 raise Refused(f"{self.address} answered {answer.status_code} to line {left[0].number}: {answer.text[:500]}")
-            problem = _problem(answer)
+            problem = problem_of(answer)
             culprits = _culprits(problem, left)
             if not culprits:
                 middle = len(left) // 2
@@ -127,12 +153,13 @@ def _within(reason: str, statement: str) -> str:
 
 def refusal_of(answer: httpx.Response) -> str:
     """Return what an answer refuses as a person reads it: the status, the sentence, and where."""
-    problem = _problem(answer)
+    problem = problem_of(answer)
     where = f" ({problem['pointer']})" if problem.get("pointer") else ""
     return f"{answer.status_code} {problem.get('detail') or problem.get('title') or 'refused'}{where}"
 
 
-def _problem(answer: httpx.Response) -> dict[str, Any]:
+def problem_of(answer: httpx.Response) -> dict[str, Any]:
+    """Return the problem that an answer is, as far as it is one."""
     try:
         problem = answer.json()
     except ValueError:

@@ -57,7 +57,7 @@ class PartitionReader:
         self._forget_folded()
         if offset not in self._kept:
             fetch = self._fetches.get(offset)
-            if fetch is None:
+            if fetch is None or fetch.done():  # one that just ended would answer at once, again and again, and nothing else would ever get its turn
                 fetch = self._fetches[offset] = asyncio.create_task(self._fetch(offset, head, wait_s))
                 fetch.add_done_callback(lambda done: self._fetched(offset, done))
             return _bounded(await asyncio.shield(fetch))
@@ -122,7 +122,8 @@ class PartitionReader:
         await asyncio.sleep(0)
 
     def _fetched(self, offset: int, fetch: "asyncio.Task[list[Record]]") -> None:
-        self._fetches.pop(offset, None)
+        if self._fetches.get(offset) is fetch:
+            del self._fetches[offset]
         if not fetch.cancelled():
             fetch.exception()  # whoever waits has it; if nobody does any more, the next read meets it again
 

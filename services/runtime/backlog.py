@@ -11,6 +11,9 @@ MAX_STATEMENTS = 10_000
 """Statements of this process: a few seconds' work of a projector on two cores, so that no transcript lags further however long the load lasts."""
 MAX_BYTES = 64 << 20
 """Bytes of this process: what readers and folds of large statements are let hold."""
+AWAY_TIMES = 3
+"""While Postgres is away nothing is folded, and this many times as much may wait: a short absence stops no write, and what a long one leaves behind is folded
+within the half minute that a start may take."""
 
 
 class _Pending(NamedTuple):
@@ -55,8 +58,8 @@ class Backlog:
         """Return how many records of each partition this process knows to be unfolded."""
         return {partition: max(0, end - self._folded.get(partition, 0)) for partition, end in self._ends.items()}
 
-    def check_room(self, partition: int) -> None:
-        """Raise Overloaded when too much is unfolded."""
+    def check_room(self, partition: int, times: int = 1) -> None:
+        """Raise Overloaded when too much is unfolded: `times` as much as may be."""
         records = self._ends.get(partition, 0) - self._folded.get(partition, 0)
-        if records >= self._max_records or self._statements >= self._max_statements or self._bytes >= self._max_bytes:
+        if records >= times * self._max_records or self._statements >= times * self._max_statements or self._bytes >= times * self._max_bytes:
             raise Overloaded

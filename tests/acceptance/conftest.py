@@ -1,8 +1,9 @@
-"""One system on the Postgres log, for tests of the commands: each works in a tenant of its own."""
+"""One system on the Postgres log, for tests of the commands: each works in a tenant of its own. And a tenant on each log for all scenarios of programmes."""
 from collections.abc import Iterator
 
 import pytest
 
+from tests.servers.campus import Campus
 from tests.servers.system import System
 
 
@@ -15,3 +16,11 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     code = running.stop()
     running.destroy()
     assert code == 0, running.tail()
+
+
+@pytest.fixture(scope="session")
+def campus(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campus]:
+    """A tenant whose learners and programmes the scenarios share: each has people and IRIs of its own."""
+    made = Campus(system, tmp_path_factory.mktemp("campus"))
+    yield made
+    made.close()

@@ -144,7 +144,7 @@ def test_up_is_refused_data_of_another_secret_or_an_empty_one(tmp_path: Path) ->
 def test_status_as_json_has_the_members_of_the_contract(here: System) -> None:
     told = json.loads(here.command("status", "--json").stdout)
 
-    assert set(told) == {"statements", "learners", "consistent_through", "partitions", "projections", "dead_letters", "conflicts", "quarantined"}
+    assert set(told) == {"statements", "learners", "consistent_through", "partitions", "projections", "dead_letters", "conflicts", "quarantined", "decisions"}
     assert [sorted(each) for each in told["partitions"]] == [["end", "halted", "partition"]]
     assert [each["name"] for each in told["projections"]] == ["learners", "statements"]
     assert all(sorted(each) == ["lag", "name", "version"] for each in told["projections"])

@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
 
+from services.demo import town
 from tests.factories import statement
-from tests.servers.system import System
+from tests.servers.system import KEY, SECRET, System
 
 
 @pytest.fixture
@@ -120,25 +122,36 @@ def test_without_a_key_given_one_is_made_at_the_first_start_and_shown_once(syste
     assert system.tail().count("a new secret: `testamur key rotate KEY`") == 1
 
 
+def told(system: System, type_: str) -> set[str]:
+    """Return the programmes of the events of one type so far."""
+    token = b64encode(f"{KEY}:{SECRET}".encode()).decode()
+    request = Request(f"{system.url}/v1/events?limit=500&type={type_}", headers={"Authorization": f"Basic {token}"})
+    with urlopen(request, timeout=10) as answer:
+        return {event["data"]["programme"].rsplit("/", 1)[-1] for event in json.load(answer)["events"]}
+
+
 def test_the_sample_world_is_loaded_once_and_says_what_to_look_at(system: System, tmp_path: Path) -> None:
     world = system.data_dir / "demo" / "world"
     subprocess.run([sys.executable, "-m", "services.demo.mooc_world", "--out", str(world), "--statements", "1500"], check=True, stdout=subprocess.DEVNULL)
     notes = [json.loads(line) for line in (world / "expect.ndjson").read_text().splitlines()]
     refused = sum(note["expect"].startswith("4") for note in notes)
-    demo = System(system.data_dir, arguments=("--workers", "1", "--demo"))
+    demo, system._arguments = system, ("--workers", "1", "--demo")
     demo.start()
-    until(lambda: "transcript" in demo.tail(), 60)
-    first = demo.tail()
+    until(lambda: "transcript" in demo.tail(50_000), 60)
+    first = demo.tail(50_000)
+    until(lambda: {"summer-2013", "welding-mastery", "safety-induction", "continuing-education"} <= told(demo, "credential.issued"), 60)
+    assert "statistics-with-distinction" in told(demo, "rule.published")
     assert demo.stop() == 0
     demo.start()
-    until(lambda: demo.tail()[len(first):].count("transcript") == 1, 60)
+    until(lambda: demo.tail(50_000)[len(first):].count("transcript") == 1, 60)
 
-    told = json.loads(demo.command("status", "--json").stdout)
-    [address] = set(re.findall(r"'(http://[^']+/v1/learners\?q=[^']+)'", demo.tail()))
+    stands = json.loads(demo.command("status", "--json").stdout)
+    [address] = set(re.findall(r"'(http://[^']+/v1/learners\?q=[^']+)'", demo.tail(50_000)))
     assert demo.stop() == 0
-    assert demo.tail().count("The sample world is loaded") == 1
+    assert demo.tail(50_000).count("The sample world is loaded") == 1
     assert sum(map(int, re.findall(r"(\d+) with 4\d\d", first))) == refused
-    assert told["statements"] == len({json.loads(line)["id"] for line in _accepted(world, notes)})
+    around = sum(len(said) for said in town.statements(world).values())
+    assert stands["statements"] == len({json.loads(line)["id"] for line in _accepted(world, notes)}) + around
     assert address.startswith(demo.url)
 
 

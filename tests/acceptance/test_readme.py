@@ -2,29 +2,43 @@
 import gzip
 import json
 import re
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.servers.system import KEY, SECRET, System
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README_FILE = Path(__file__).parents[2] / "README.md"
+README = README_FILE.read_text(encoding="utf-8")
 SNIPPETS = [block for block in re.findall(r"```\n(.*?)```", README, re.DOTALL) if "curl" in block]
 COMMANDS = [command for command in re.findall(r"`testamur ([^`]+)`", README) if not command.startswith(("up", "replay"))]
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS)
-def test_a_snippet_of_the_readme_works(system: System, snippet: str) -> None:
+def run(system: System, snippet: str, folder: Path) -> str:
+    """Run a snippet as it stands, but for the address and the key; return what it printed."""
     script = snippet.replace("KEY:SECRET", f"{KEY}:{SECRET}").replace("http://127.0.0.1:8080", system.url)
     script = script.replace("curl ", "curl --silent --show-error --fail-with-body ")
-
-    ended = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=False)
-
+    command = f'testamur() {{ {shlex.quote(sys.executable)} -m services.cli "$@"; }}\n'
+    environment = {**system.environment, "PYTHONPATH": str(README_FILE.parent), "TESTAMUR_DATA_DIR": str(system.data_dir)}
+    ended = subprocess.run(["bash", "-euc", command + script], capture_output=True, text=True, timeout=100, check=False, cwd=folder, env=environment)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    sent, found = ended.stdout.replace("]{", "]\n{").splitlines()
+    return ended.stdout
+
+
+def test_the_snippets_of_the_readme_work_one_after_the_other(system: System, tmp_path: Path) -> None:
+    statement, programme = SNIPPETS
+
+    sent, found = run(system, statement, tmp_path).replace("]{", "]\n{").splitlines()
+    told = run(system, programme, tmp_path)
+
     assert len(json.loads(sent)) == 1
     assert "learners" in json.loads(found)
+    assert "1 learner would gain it" in told
+    *_, issued = json.loads(told.splitlines()[-1])["events"]
+    assert issued["data"]["programme"] == "https://example.org/programmes/latin"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -32,6 +46,7 @@ def test_a_command_of_the_readme_works(system: System, command: str, tmp_path: P
     monkeypatch.chdir(tmp_path)
     verb = {"id": "http://adlnet.gov/expapi/verbs/passed"}
     statement = {"actor": {"mbox": "mailto:you@example.org"}, "verb": verb, "object": {"id": "https://example.org/courses/latin"}}
+    (tmp_path / "cmi5.xml").write_bytes((README_FILE.parent / "services" / "demo" / "data" / "cmi5.xml").read_bytes())
     (tmp_path / "statements.ndjson.gz").write_bytes(gzip.compress(json.dumps(statement).encode()))
 
     ended = system.command(*command.split())
@@ -40,5 +55,5 @@ def test_a_command_of_the_readme_works(system: System, command: str, tmp_path: P
 
 
 def test_the_readme_has_snippets_and_commands() -> None:
-    assert SNIPPETS
+    assert len(SNIPPETS) == 2
     assert len(COMMANDS) >= 3

@@ -10,7 +10,7 @@ import uvloop
 
 from services.core.errors import Unavailable
 from services.runtime.postgres import Connection, Statements, connect, open_pool, or_unavailable, transient, while_connected
-from tests.servers.postgres import MakePostgres, PostgresServer
+from tests.servers.postgres import MakePostgres, OwnPostgres
 
 
 async def error_of(connection: Connection, sql: str) -> Exception:
@@ -142,7 +142,8 @@ def test_a_name_given_twice_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
-async def test_a_copy_in_the_middle_of_its_data_hears_that_its_connection_is_lost(make_postgres: MakePostgres, run: Callable[..., BaseException | None]) -> None:
+async def test_a_copy_in_the_middle_of_its_data_hears_that_its_connection_is_lost(
+        make_postgres: MakePostgres, run: Callable[..., BaseException | None]) -> None:
     server = await make_postgres(durable=False)
 
     error = await asyncio.to_thread(run, _lose_the_connection_of_a_copy(server))
@@ -150,7 +151,7 @@ async def test_a_copy_in_the_middle_of_its_data_hears_that_its_connection_is_los
     assert transient(error or AssertionError("it ended well")), repr(error)
 
 
-async def _lose_the_connection_of_a_copy(server: PostgresServer) -> BaseException | None:
+async def _lose_the_connection_of_a_copy(server: OwnPostgres) -> BaseException | None:
     """Kill a server that has read half of a COPY; return what the COPY comes to, within 5 s."""
     connection = await connect(server.dsn)
     await connection.execute("create temp table big (content bytea)")

@@ -95,6 +95,19 @@ def test_writes_are_pushed_back_when_too_many_statements_are_unfolded_whatever_t
     backlog.check_room(1)
 
 
+def test_several_times_as_much_may_wait_where_that_is_asked_for() -> None:
+    backlog = Backlog(max_statements=100, max_records=3)
+    backlog.note(Position(0, 2), 1, 100)
+    backlog.check_room(0, times=2)
+    backlog.note(Position(0, 5), 1, 50)
+    with pytest.raises(Overloaded):
+        backlog.check_room(0, times=2)  # for the records
+    backlog.check_room(1, times=2)
+    backlog.note(Position(0, 5), 1, 50)
+    with pytest.raises(Overloaded):
+        backlog.check_room(1, times=2)
+
+
 def test_a_record_folded_before_its_append_was_noted_does_not_count() -> None:
     backlog = Backlog(max_bytes=10)
     backlog.fold(0, 5)
