@@ -80,7 +80,7 @@ async def one(dsn: str, seed: int, check: Callable[[House], Coroutine[Any, Any, 
         try:
             await live(home, history, history.chance.randint(20, 250))
             await home.rest()
-            home.log.now += history.chance.choice([0, 20 * SECOND])  # windows and terms that are open now end with nothing happening any more
+            home.log.now += history.chance.choice([0, 20 * SECOND, 20 * SECOND])  # windows and terms that are open now end with nothing happening any more
             await home.rest()
             await check(home)
         except Exception as error:
