@@ -78,6 +78,15 @@ async def test_a_version_not_above_the_last_is_a_conflict(tenant: Tenant) -> Non
     assert (await post(tenant, rule(version=4))).status_code == 201
 
 
+async def test_a_publication_whose_answer_was_lost_can_be_repeated_with_its_key(tenant: Tenant) -> None:
+    sent = {"content": rule().encode(), "headers": {"Content-Type": YAML, "Idempotency-Key": "one"}}
+    first, again = [await tenant.client.post(PROGRAMMES, **sent) for _ in range(2)]
+
+    assert (first.status_code, again.status_code) == (201, 201), again.text
+    assert (again.json(), again.headers["Location"]) == (first.json(), first.headers["Location"])
+    assert (await tenant.client.post(PROGRAMMES, **sent | {"content": rule(title="Other").encode()})).status_code == 409
+
+
 async def test_of_versions_published_at_once_the_log_takes_one_and_the_others_are_told(tenant: Tenant) -> None:
     answers = await asyncio.gather(*(post(tenant, rule(score=score / 10)) for score in range(1, 6)))
 

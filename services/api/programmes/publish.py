@@ -36,14 +36,18 @@ class Publishing:
         caller = await self._api.caller(request, "lrs:manage")
         read_params(request, ())
         sent = await read(request)
+        if "idempotency-key" in request.headers and await self._judged(caller, sent.programme):  # an answer was lost: this very text is published
+            return self._published(sent, {"LRS-Outcome": "stored"})
         body = await checked(self._api, caller, sent)
         positions = await writes.append(self._api, [writes.record(self._api, caller, _place(sent.programme.iri), "programme.published", body)])
         headers = await self._api.written(request, positions)
         if await self._judged(caller, sent.programme) is False:
             raise Conflict("Another version of this programme, not below this one, was published at the same moment and came first.")
-        slug = sent.programme.slug
-        headers["Location"] = public_path(f"{published.PATH}/{slug}")
-        return json_answer({"slug": slug, "version": sent.programme.version}, status=201, headers=headers)
+        return self._published(sent, headers)
+
+    def _published(self, sent: Sent, headers: dict[str, str]) -> Response:
+        location = public_path(f"{published.PATH}/{sent.programme.slug}")
+        return json_answer({"slug": sent.programme.slug, "version": sent.programme.version}, status=201, headers={**headers, "Location": location})
 
     async def retire(self, request: Request) -> Response:
         """Retire a programme: nothing new is issued, awards that stand are judged on. A version published later begins anew."""
