@@ -79,12 +79,12 @@ async def test_a_version_not_above_the_last_is_a_conflict(tenant: Tenant) -> Non
 
 
 async def test_a_publication_whose_answer_was_lost_can_be_repeated_with_its_key(tenant: Tenant) -> None:
-    sent = {"content": rule().encode(), "headers": {"Content-Type": YAML, "Idempotency-Key": "one"}}
-    first, again = [await tenant.client.post(PROGRAMMES, **sent) for _ in range(2)]
+    headers = {**YAML, "Idempotency-Key": "one"}
+    first, again, other = [await tenant.client.post(PROGRAMMES, content=text.encode(), headers=headers) for text in (rule(), rule(), rule(title="Other"))]
 
     assert (first.status_code, again.status_code) == (201, 201), again.text
     assert (again.json(), again.headers["Location"]) == (first.json(), first.headers["Location"])
-    assert (await tenant.client.post(PROGRAMMES, **sent | {"content": rule(title="Other").encode()})).status_code == 409
+    assert other.status_code == 409
 
 
 async def test_of_versions_published_at_once_the_log_takes_one_and_the_others_are_told(tenant: Tenant) -> None:
