@@ -21,7 +21,8 @@ from tests import reference_fold
 HASHES = KeyedHash(b"a secret for tests")
 TENANT, TENANT_ID = "default", 1
 TABLES = (
-    "ifi", "learner", "link", "evidence", "void", "assurance", "activity", "entry", "course", "programme", "decision", "award", "revocation")
+    "ifi", "learner", "link", "evidence", "void", "assurance", "activity", "entry", "course", "programme", "retirement", "ledger",
+    "decision", "award", "revocation")
 """What must be equal for equal sets of records."""
 CACHES = ("block", "waking")
 """What depends on runs."""

@@ -1,4 +1,4 @@
-"""The ledger: which entries count, and what they make of awards. A pure function of the records about one (matter, IFI), which lie in one partition.
+"""The ledger: which entries count, and what they make of awards. A pure function of the set of records about one (matter, IFI), in the order of their seq.
 
 An entry counts if it is the next one and was decided with knowledge of the one before. Deciders may crash, repeat and race: each change happens once.
 """
@@ -83,7 +83,7 @@ class Ledger(msgspec.Struct, gc=False):
         return self.awards[-1] if self.awards else None
 
     def accept(self, entry: Entry) -> Entry | None:
-        """Take in the next record of the partition; return the entry as which it counts, None if it has no effect (DESIGN 6, Acceptance)."""
+        """Take in the next record by seq; return the entry as which it counts, None if it has no effect (DESIGN 6, Acceptance)."""
         last = self.last
         if entry.by_hand:
             if last is None or last.n != entry.n or last.closed:
@@ -105,6 +105,24 @@ def fold(entries: Iterable[Entry]) -> tuple[Ledger, list[Entry]]:
         if (accepted := ledger.accept(entry)) is not None:
             counted.append(accepted)
     return ledger, counted
+
+
+def held_at(entries: Iterable[Entry], as_of: int) -> list[Held]:
+    """Return the awards as they were at an instant, by entries that count of one (matter, IFI), given in order.
+
+    An entry counts from its since on, whenever it came: one that puts the beginning earlier counts from there, and what ended later is open.
+    """
+    awards: dict[int, Held] = {}
+    first: dict[int, Entry] = {}
+    for entry in entries:
+        begun, held = first.setdefault(entry.n, entry), awards.get(entry.n)
+        if entry.since > as_of:
+            continue
+        if held is not None:
+            awards[entry.n] = _continued(held, entry)
+        elif entry.state in _HOLDING:
+            awards[entry.n] = msgspec.structs.replace(_begun(entry), issued_seq=begun.seq, credential=begun.credential)
+    return [awards[n] for n in sorted(awards)]
 
 
 def _is_next(last: Held | None, entry: Entry) -> bool:

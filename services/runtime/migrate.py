@@ -20,12 +20,12 @@ VIEWS: dict[str, dict[str, str]] = {
     "learners": {
         "learner_void": "void",
         **{name: name for name in (
-            "ifi", "learner", "link", "evidence", "assurance", "activity", "block", "entry", "course", "programme", "decision", "award", "revocation",
-            "waking")},
+            "ifi", "learner", "link", "evidence", "assurance", "activity", "block", "entry", "course", "programme", "retirement",
+            "ledger", "decision", "award", "revocation", "waking")},
     },
 }
 """For each projection: the views of the schema `testamur` through which all readers see its active version, and the table each stands for."""
-FOLDS = {"statements": 1, "learners": 2}
+FOLDS = {"statements": 1, "learners": 3}
 """For each projection: raised, by hand, with every change of its tables or of what the same records are folded into. Old tables are then made anew at the
 next start, which folds the whole log; and this Testamur is refused to whoever knows only a lower number."""
 

@@ -1,4 +1,5 @@
-"""The fold of decisions and revocations: which entries count, the awards they make, and places in status lists."""
+"""The fold of decisions and revocations: which entries count, and the awards they make."""
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,7 +10,8 @@ import pytest_asyncio
 
 from services.core.timeline import seq_of
 from services.projector.projections.learners import LearnersProjection
-from tests.folding import HASHES, TENANT, At, apply, dump, folding, record_at
+from tests.folding import HASHES, TENANT, At, apply, dump, folding, record_at, run_of
+from tests.integration.projecting import until
 from tests.ledger_bodies import COURSE, decision_body, iri_of, revocation_body
 
 Connection = asyncpg.Connection
@@ -59,7 +61,7 @@ async def test_a_life_of_an_award_is_told_in_its_entries_and_stands_in_its_row(c
     assert (row["ifi"], row["kind"], row["matter"]) == (HASHES.ifi(TENANT, ADA), "programme", iri_of("welding"))
     assert (row["n"], row["k"], row["state"], row["closed"], row["ended"]) == (1, 3, "updated", False, None)
     assert (row["since"], row["valid_until"], row["reminded"]) == (NOW - 400, NOW + 950, NOW + 700)
-    assert (row["version"], row["rule"], row["credential"], row["place"]) == (4, "abd", credential, 0)
+    assert (row["version"], row["rule"], row["credential"]) == (4, "abd", credential)
     assert (row["issued_seq"], row["last_seq"]) == (seq_of(NOW + 10, 0), seq_of(NOW + 30, 0))
     assert orjson.loads(row["inputs"]) == inputs
 
@@ -99,10 +101,10 @@ async def test_each_ifi_and_each_matter_has_awards_of_its_own(connection: "Conne
         decided(10, "issued"), decided(11, "issued", BO, partition=1), decided(12, "issued", slug="crane"), decided(13, "issued", course=COURSE),
         decided(14, "updated", course=COURSE, k=2, status="completed")])
 
-    rows = await connection.fetch("select kind, matter, k, status, credential, place from award order by issued_seq")
+    rows = await connection.fetch("select kind, matter, k, status, credential from award order by issued_seq")
     assert [(row["kind"], row["matter"], row["k"]) for row in rows] == [
         ("programme", iri_of("welding"), 1), ("programme", iri_of("welding"), 1), ("programme", iri_of("crane"), 1), ("course", COURSE, 2)]
-    assert (rows[3]["status"], rows[3]["credential"], rows[3]["place"]) == ("completed", None, None)
+    assert (rows[3]["status"], rows[3]["credential"]) == ("completed", None)
 
 
 async def test_a_revocation_by_hand_is_an_entry_and_final(connection: "Connection[asyncpg.Record]") -> None:
@@ -120,15 +122,73 @@ async def test_a_revocation_by_hand_is_an_entry_and_final(connection: "Connectio
     assert await connection.fetchval("select reason from decision where seq = $1", seq_of(NOW + 20, 0)) == "cheated"
 
 
-async def test_credentials_take_the_places_of_their_partition_in_the_order_of_their_issues(connection: "Connection[asyncpg.Record]") -> None:
-    people = [f"openid:https://openid.example.org/{number}" for number in range(6)]
-    await apply(connection, LearnersProjection(HASHES), [
-        decided(10 + number, "issued", who, partition=number % 2, credential=None if number == 2 else str(uuid4())) for number, who in enumerate(people[:4])])
-    await fold(connection, decided(20, "issued", people[4], credential=str(uuid4())), decided(21, "issued", people[5], partition=1, credential=str(uuid4())))
-    await fold(connection, decided(30, "revoked", people[0], k=2), decided(40, "issued", people[0], n=2, credential=str(uuid4())))
+async def test_what_comes_late_is_judged_where_it_was_stored(connection: "Connection[asyncpg.Record]") -> None:
+    credential = str(uuid4())
+    await fold(
+        connection, decided(20, "issued", version=2, known_at=NOW + 1), decided(30, "expired", k=2, version=2), decided(40, "issued", n=2, version=3),
+        decided(50, "updated", n=2, k=2, version=3, known_at=NOW + 45))
+    assert [(await award(connection, n))["k"] for n in (1, 2)] == [2, 2]
 
-    rows = await connection.fetch("select issued_seq & 255 as partition, place from award order by issued_seq")
-    assert [tuple(row) for row in rows] == [(0, 0), (1, 0), (0, None), (1, 1), (0, 1), (1, 2), (0, 2)]
+    await fold(connection, decided(10, "issued", version=1, credential=credential, partition=1), decided(25, "updated", k=2, version=1, partition=2))
+
+    assert await ledger(connection) == [
+        ("issued", 1, 1, True), ("issued", 1, 1, False), ("updated", 1, 2, True), ("expired", 1, 2, False), ("issued", 2, 1, False), ("updated", 2, 2, False)]
+    row = await award(connection)
+    assert (row["k"], row["state"], row["closed"], row["version"], row["issued_seq"]) == (2, "updated", False, 1, seq_of(NOW + 10, 1))
+    assert str(row["credential"]) == credential
+    assert await award(connection, 2) is None
+
+
+async def test_a_revocation_by_hand_counts_from_when_what_it_revokes_is_there_and_not_when_that_was_closed_before(
+    connection: "Connection[asyncpg.Record]",
+) -> None:
+    await fold(connection, revoked(30), revoked(40))
+    assert await connection.fetchval("select count(*) from revocation") == 0
+
+    await fold(connection, decided(10, "issued", partition=1, version=7))
+    assert await ledger(connection) == [("issued", 1, 1, True), ("revoked", 1, 2, True), ("revoked", 1, 0, False)]
+    assert [row["seq"] for row in await connection.fetch("select seq from revocation")] == [seq_of(NOW + 30, 0)]
+    assert await connection.fetchval("select version from decision where seq = $1", seq_of(NOW + 30, 0)) == 7
+
+    await fold(connection, decided(20, "expired", k=2, partition=1))
+    assert await ledger(connection) == [("issued", 1, 1, True), ("expired", 1, 2, True), ("revoked", 1, 0, False), ("revoked", 1, 0, False)]
+    assert await connection.fetchval("select count(*) from revocation") == 0
+    assert [tuple(row) for row in await connection.fetch("select version, rule from decision where state = 'revoked'")] == [(0, ""), (0, "")]
+
+
+async def test_what_comes_late_touches_no_row_that_stays_as_it_is(connection: "Connection[asyncpg.Record]") -> None:
+    await fold(connection, decided(10, "issued"), decided(20, "updated", k=2), decided(30, "issued", BO))
+    rows = "select xmin::text, tableoid::regclass::text, seq from decision union all select xmin::text, tableoid::regclass::text, n from award order by 2, 3"
+    before = await connection.fetch(rows)
+
+    await fold(connection, decided(15, "updated", k=3, partition=1))
+
+    after = await connection.fetch(rows)
+    assert set(map(tuple, before)) <= set(map(tuple, after))
+    assert len(after) == len(before) + 1
+
+
+async def test_two_runs_about_one_ledger_wait_for_each_other_whichever_comes_first(connection: "Connection[asyncpg.Record]", database: str) -> None:
+    projection = LearnersProjection(HASHES)
+    runs = [decided(20, "issued", version=2, partition=1), decided(21, "issued", BO, version=2, partition=1)], [
+        decided(10, "issued", BO, version=1, known_at=NOW), decided(11, "issued", version=1, known_at=NOW)]
+    async with folding(database, projection) as other:
+        for first, second in (runs, runs[::-1]):
+            await connection.execute("delete from decision; delete from award; delete from ledger")
+            transaction = other.transaction()
+            await transaction.start()
+            await projection.apply(other, run_of(first))
+            beside = asyncio.create_task(fold(connection, *second))
+
+            async def waits() -> bool:
+                return bool(await other.fetchval("select count(*) from pg_locks where not granted"))
+
+            await until(waits)
+            await transaction.commit()
+            await beside
+            assert [tuple(row) for row in await connection.fetch("select version, accepted from decision order by seq")] == [
+                (1, True), (1, True), (2, False), (2, False)]
+            assert [row["version"] for row in await connection.fetch("select version from award")] == [1, 1]
 
 
 async def test_a_record_that_is_no_decision_has_no_effect_and_stops_nobody(connection: "Connection[asyncpg.Record]") -> None:

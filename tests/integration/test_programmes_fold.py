@@ -30,8 +30,8 @@ def published(number: int, body: dict[str, Any] | None = None, *, partition: int
     return record_at("programme.published", body or programme_body(**members), NOW + number, partition, "lrs:manage")
 
 
-def retired(number: int, slug: str = "welding") -> At:
-    return record_at("programme.retired", retirement_body(slug), NOW + number, 0, "lrs:manage")
+def retired(number: int, slug: str = "welding", partition: int = 0) -> At:
+    return record_at("programme.retired", retirement_body(slug), NOW + number, partition, "lrs:manage")
 
 
 async def fold(connection: "Connection[asyncpg.Record]", *runs: list[At]) -> None:
@@ -91,12 +91,30 @@ async def test_a_retirement_ends_what_was_published_before_it_and_nothing_after(
 async def test_runs_make_the_rows_that_one_run_makes(connection: "Connection[asyncpg.Record]") -> None:
     records = [published(0), published(1, version=3), retired(2), published(3, version=2), published(4, version=4), retired(5), published(6, version=9)]
     found = []
-    for runs in ([records], [[each] for each in records], [records[:3], records[3:]]):
-        await connection.execute("delete from programme")
+    for runs in ([records], [[each] for each in records], [records[:3], records[3:]], [records[3:], records[:3]], [[each] for each in reversed(records)]):
+        await connection.execute("delete from programme; delete from retirement")
         await fold(connection, *runs)
         found.append((await dump(connection))["programme"])
 
-    assert found[0] == found[1] == found[2]
+    assert all(each == found[0] for each in found)
+
+
+async def test_a_publication_that_comes_late_is_judged_where_it_was_stored_and_what_changes_sweeps(connection: "Connection[asyncpg.Record]") -> None:
+    welding = key_of_programme(iri_of("welding"))
+    await fold(connection, [published(10, version=2)], [retired(15)], [published(20, version=3)], [published(30, version=7)])
+    await connection.execute("delete from sweep")
+
+    await fold(connection, [published(5, version=5, partition=1)])
+
+    rows = await connection.fetch("select version, accepted, title, keys, retired from programme order by seq")
+    assert [tuple(row)[:3] for row in rows] == [(5, True, "Welding"), (2, False, ""), (3, False, ""), (7, True, "Welding")]
+    assert [bool(row["keys"]) for row in rows] == [True, False, False, True]
+    assert [row["retired"] for row in rows] == [seq_of(NOW + 15, 0), seq_of(NOW + 15, 0), None, None]
+    assert await sweeps(connection) == [(20, [welding], [])]
+
+    await fold(connection, [retired(12, partition=1)])
+    assert [row["retired"] for row in await connection.fetch("select retired from programme order by seq")][:3] == [
+        seq_of(NOW + 12, 1), seq_of(NOW + 12, 1), None]
 
 
 async def test_everybody_is_evaluated_again_for_what_was_published_retired_or_described(connection: "Connection[asyncpg.Record]") -> None:

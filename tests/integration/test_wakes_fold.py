@@ -191,6 +191,15 @@ async def test_what_was_awarded_wakes_the_programmes_that_read_it(fold: Fold) ->
     assert await fold.run(decision) == [Wake("ada", "fact", 10, None), Wake("ada", "welding", 10, None)]
 
 
+async def test_what_counts_otherwise_since_something_came_late_wakes_as_that_does(fold: Fold) -> None:
+    await fold.run(
+        record_at("decision", decision_body(ADA, "issued", NOW + 19), NOW + 20, 0),
+        record_at("decision", decision_body(ADA, "updated", NOW + 29, k=2), NOW + 30, 0))
+
+    assert await fold.run(record_at("decision", decision_body(ADA, "issued", NOW + 9), NOW + 10, 1)) == [
+        Wake("ada", "welding", 10, None), Wake("ada", "welding", 20, None)]  # that of 30 is the second entry still
+
+
 async def test_a_programme_published_in_another_partition_wakes_from_then_on(fold: Fold) -> None:
     assert await fold.run(said(10, "completed", activity=PAGE)) == []
 

@@ -13,7 +13,7 @@ from services.projector.projections.learners import LearnersProjection
 from services.runtime.postgres import connect
 from tests import reference_fold
 from tests.folding import CACHES, HASHES, TABLES, At, apply, clear, copies_of, dump, folding, links_of, run_of, transcripts
-from tests.properties.records import PARTITIONS, record_sets, runs_of
+from tests.properties.records import PARTITIONS, ledger_sets, record_sets, runs_of
 
 pytestmark = pytest.mark.timeout(1800 if os.environ.get("TESTAMUR_SOAK") else 300)
 MANY = 1000 if os.environ.get("TESTAMUR_SOAK") else 40
@@ -80,6 +80,26 @@ def test_partitions_folded_at_the_same_time_end_in_the_tables_that_one_fold_make
             await clear(connection)
             await apply(connection, projection, records)
             assert await dump(connection) == together
+
+    complete(work())
+
+
+@EXAMPLES
+@given(data=st.data())
+def test_records_of_the_ledger_folded_in_any_order_and_from_any_partitions_make_the_rows_of_their_one_order(database: str, data: st.DataObject) -> None:
+    records = data.draw(ledger_sets())
+    runs = data.draw(runs_of(records))
+
+    async def work() -> None:
+        projection = LearnersProjection(HASHES)
+        async with folding(database, projection) as connection:
+            tables = []
+            for each in ([[record] for record in records], runs):
+                await clear(connection)
+                for run in each:
+                    await apply(connection, projection, run)
+                tables.append(await dump(connection))
+            assert tables[0] == tables[1]
 
     complete(work())
 

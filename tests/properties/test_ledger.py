@@ -21,7 +21,7 @@ def _entries(draw: st.DrawFn) -> list[Entry]:
         stored = 100 + 10 * number
         hand = draw(st.integers(0, 7)) == 0
         found.append(Entry(
-            id=UUID(int=number, version=4), seq=seq_of(stored, 0), state="revoked" if hand else draw(_states), n=draw(st.integers(1, 3)),
+            id=UUID(int=number, version=4), seq=seq_of(stored, draw(st.integers(0, 2))), state="revoked" if hand else draw(_states), n=draw(st.integers(1, 3)),
             k=0 if hand else draw(st.integers(1, 4)), since=draw(st.integers(0, 300)), known_at=draw(st.integers(max(0, stored - 35), stored - 1)),
             valid_until=draw(st.none() | st.integers(0, 500))))
     return found

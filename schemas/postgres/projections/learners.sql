@@ -132,7 +132,7 @@ create table programme (
     iri text not null,
     slug text not null,
     version int not null,
-    accepted boolean not null,      -- its version is above that of every accepted one before it
+    accepted boolean not null,      -- its version is above that of every accepted one before it, in whatever partition
     effective bigint,               -- an instant; null: at once
     retired bigint,                 -- least seq of a retirement after it
     title text not null,
@@ -144,6 +144,21 @@ create table programme (
     primary key (tenant_id, seq)
 );
 create index programme_iri on programme (tenant_id, iri, version);
+
+-- Every retirement: a publication that is folded later may have been stored before it.
+create table retirement (
+    tenant_id int not null,
+    iri text not null,
+    seq bigint not null,
+    primary key (tenant_id, iri, seq)
+);
+
+-- The IFIs that records of the ledger name, and the lock under which what is said of one is judged.
+create table ledger (
+    tenant_id int not null,
+    ifi uuid not null,
+    primary key (tenant_id, ifi)
+);
 
 -- One row for each record that says something of an award: decisions, and revocations by hand.
 create table decision (
@@ -190,13 +205,12 @@ create table award (
     last_seq bigint not null,
     closed boolean not null,        -- expired or revoked
     credential uuid,                -- null: the matter awards none
-    place int,                      -- how many credentials were issued before it in its partition, in this tenant
     inputs jsonb not null,          -- of the last entry that says since when it is held
     primary key (tenant_id, ifi, kind, matter, n)
 );
 create index award_credential on award (tenant_id, credential) where credential is not null;
 create index award_matter on award (tenant_id, kind, matter, ifi);
-create index award_place on award (tenant_id, ((issued_seq & 255)), place) where place is not null;
+create index award_issued on award (tenant_id, ((issued_seq & 255)), issued_seq) where credential is not null; -- those of a partition, in order
 
 -- Revocations by hand that closed an award.
 create table revocation (

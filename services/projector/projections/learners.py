@@ -1,9 +1,7 @@
 """The learners projection: who is who, evidence, transcripts, programmes, the ledger. Its rows are determined by the set of records, not by their order.
 
-(Records of one programme, and ledger records of one IFI, have one order: that of the partition in which they lie.)
-
 One order in each run's transaction keeps runs of other partitions from deadlocking with it and from losing a fold: turns in the tenants, evidence rows,
-IFIs, links, learners, each locked sorted; then, in later statements, what was touched is read and folded; what all runs share is written last.
+IFIs, links, learners, ledgers, each locked sorted; in statements after each lock what was touched is read and folded; what all runs share is written last.
 """
 import sys
 from dataclasses import dataclass

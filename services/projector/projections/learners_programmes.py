@@ -1,7 +1,8 @@
 """Publications and retirements of programmes; which version counts is for the fold to say.
 
-All records of one programme lie in one partition, so they come in their order: of two versions published at once the first counts, the other only if its
-number is above.
+Of two versions published at once the first by `seq` counts, the other only if its number is above. Records of one programme lie in one partition, until a
+log is carried to one with more partitions: one that comes after records that were stored after it has all versions of its programme judged again. The run
+has the tenant to itself (`learners_identity.take_turn`), so no two runs judge one programme at once.
 """
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,38 +45,64 @@ class Change(NamedTuple):
     """The instant at which it changes once more; None: it does not."""
 
 
+class _Published(NamedTuple):
+    """A publication; whether it counted when it was folded before, None: it is new."""
+
+    tenant_id: int
+    seq: int
+    body: ProgrammeBody
+    text: str
+    counted: bool | None = None
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Which programme it is a version of."""
+        return self.tenant_id, self.body.iri
+
+
 async def fold(conn: Connection, records: Sequence[RecordAt]) -> list[Change]:
-    """Fold the records of these kinds, in the order of each partition; return what they change."""
-    published = bodies(records, "programme.published", ProgrammeBody)
+    """Fold the records of these kinds, in tenants the run has to itself; return what they change."""
     retired = bodies(records, "programme.retired", RetirementBody)
     changes = [Change(record.tenant_id, record.seq, body.iri, None) for record, body in retired]
-    if published:
-        rows = _judged(published, await _last(conn, {(record.tenant_id, body.iri) for record, body in published}))
-        await conn.execute(_sql.add, *columns(rows))
-        changes += [Change(tenant_id, seq, iri, effective) for tenant_id, seq, iri, _, _, accepted, effective, *_ in rows if accepted]
     if retired:
         await conn.execute(_sql.retire, *columns([(record.tenant_id, body.iri, record.seq) for record, body in retired]))
+    texts = [(record, document(record.envelope.body)) for record, _ in bodies(records, "programme.published", ProgrammeBody)]
+    if texts:
+        new = [_Published(record.tenant_id, record.seq, msgspec.json.decode(text, type=ProgrammeBody), text) for record, text in texts]
+        last, before = await _last(conn, {each.key: each.seq for each in reversed(new)})
+        rows = _judged(new, before, last)
+        await conn.execute(_sql.put, *columns(rows))
+        lost = {each.seq for each in before if each.counted}
+        changes += [Change(tenant_id, seq, iri, effective) for tenant_id, seq, iri, _, _, accepted, effective, *_ in rows if accepted or seq in lost]
     return changes
 
 
-async def _last(conn: Connection, iris: set[tuple[int, str]]) -> dict[tuple[int, str], int]:
-    """Return the greatest version that counts of each of these programmes that has one."""
-    return {(row["tenant_id"], row["iri"]): row["version"] for row in await conn.fetch(_sql.last, *columns(iris))}
+async def _last(conn: Connection, first: dict[tuple[int, str], int]) -> tuple[dict[tuple[int, str], int], list[_Published]]:
+    """Return the greatest version that counts of each programme that the run publishes from a `first` seq on, and what is to be judged again.
+
+    That is all of a programme of which anything later was folded already; its greatest version is 0 then.
+    """
+    rows = await conn.fetch(_sql.last, *columns([(*key, seq) for key, seq in first.items()]))
+    last = {(row["tenant_id"], row["iri"]): 0 if row["late"] else row["version"] for row in rows}
+    late = [(row["tenant_id"], row["iri"]) for row in rows if row["late"]]
+    before = await conn.fetch(_sql.published, *columns(late)) if late else []
+    return last, [_Published(tenant_id, seq, msgspec.json.decode(text, type=ProgrammeBody), text, accepted) for tenant_id, seq, text, accepted in before]
 
 
-def _judged(published: list[tuple[RecordAt, ProgrammeBody]], last: dict[tuple[int, str], int]) -> list[tuple[Any, ...]]:
-    """Return the rows of publications, given in order, after the `last` versions that count, which are brought up to date."""
+def _judged(new: list[_Published], before: list[_Published], last: dict[tuple[int, str], int]) -> list[tuple[Any, ...]]:
+    """Return the rows of new publications, and of those that counted otherwise before, after the `last` versions that count, which are brought up to date."""
     rows: list[tuple[Any, ...]] = []
-    for record, body in published:
-        key, programme = (record.tenant_id, body.iri), _programme(record, body)
-        if programme is not None and max(0, last.get(key, 0)) < body.version <= _LAST:
-            last[key] = body.version
+    known = {(each.tenant_id, each.seq) for each in new}
+    for each in sorted([*new, *(each for each in before if (each.tenant_id, each.seq) not in known)], key=_seq):
+        body, programme = each.body, _programme(each)
+        if programme is not None and last[each.key] < body.version <= _LAST:
+            last[each.key] = body.version
         else:
             programme = None
-        rows.append((
-            *(record.tenant_id, record.seq, body.iri, body.slug, min(max(body.version, 0), _LAST), programme is not None),
-            *((None, "") if programme is None else (programme.effective, plain(programme.title))), body.rule,
-            *_keys(programme, body), document(record.envelope.body)))
+        if each.counted is None or each.counted != (programme is not None):
+            rows.append((
+                *(each.tenant_id, each.seq, body.iri, body.slug, min(max(body.version, 0), _LAST), programme is not None),
+                *((None, "") if programme is None else (programme.effective, plain(programme.title))), body.rule, *_keys(programme, body), each.text))
     return rows
 
 
@@ -90,10 +117,14 @@ def _keys(programme: Programme | None, body: ProgrammeBody) -> tuple[str, str, s
     return array(sorted(keys_of(programme, {}))), array(sorted(courses)), array(sorted(set(award)))
 
 
-def _programme(record: RecordAt, body: ProgrammeBody) -> Programme | None:
+def _programme(published: _Published) -> Programme | None:
     """Return what is published, None if this code cannot read it: whoever wrote the record could, so this is loud."""
     try:
-        return parse(orjson.dumps(body.programme))
+        return parse(orjson.dumps(published.body.programme))
     except InvalidProgramme as error:
-        _log.error("a published programme cannot be read", iri=body.iri, version=body.version, seq=record.seq, reason=str(error))
+        _log.error("a published programme cannot be read", iri=published.body.iri, version=published.body.version, seq=published.seq, reason=str(error))
         return None
+
+
+def _seq(published: _Published) -> int:
+    return published.seq

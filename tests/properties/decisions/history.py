@@ -85,8 +85,9 @@ class History:
         else:
             verb = chance.choice(["registered", "attempted", "completed", "passed", "failed"])
             statement |= {"verb": {"id": ADL + verb}, "object": {"id": COURSE}}
-            if chance.random() < 0.5:
-                statement["object"] |= {"definition": {"type": "http://adlnet.gov/expapi/activities/course"}}
+            called = chance.random()
+            if called < 0.65:
+                statement["object"] |= {"definition": {"type": "http://adlnet.gov/expapi/activities/" + ("course" if called < 0.5 else "module")}}
         self.statements.append((statement["id"], by))
         return self._statements([statement], by, ("statements/write",))
 

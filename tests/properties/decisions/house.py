@@ -9,19 +9,24 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from services.commands.doctor_decisions import evaluated_again
 from services.projector.building import Build, put_in_use
 from services.projector.decider import under_way
 from services.projector.decider.decider import Decider
 from services.projector.decider.under_way import Decided
 from services.projector.projections.learners import LearnersProjection
+from services.runtime.evaluation.catalog import Catalogs
+from services.runtime.evaluation.judge import judge_course, judge_programme
+from services.runtime.evaluation.load import load_courses, load_facts, load_members, load_people
+from services.runtime.evaluation.moment import Moment
 from services.runtime.migrate import VIEWS, create_version, ensure_cursors, replace_views, schema_of
 from services.runtime.postgres import connect
 from tests.properties.decisions.history import HASHES, TENANT, History
-from tests.properties.decisions.simulation import FaultyLog, Fold
+from tests.properties.decisions.simulation import TENANT_ID, FaultyLog, Fold
 
 SECOND = 1_000_000
 UNVERSIONED = ("wake", "sweep", "timer", "under_way_ifi", "under_way")
-LEDGER = ("programme", "decision", "award", "revocation")
+LEDGER = ("programme", "retirement", "decision", "award", "revocation")
 _MOST_ROUNDS = 400
 Connection = asyncpg.Connection
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -179,6 +184,22 @@ class House:
         rows: list[asyncpg.Record] = await self._fold_conn.fetch(
             "select d.*, i.identity from decision d join ifi i on i.tenant_id = d.tenant_id and i.key = d.ifi where d.accepted order by d.seq")
         return rows
+
+    async def evaluated_again(self) -> list[tuple[bool, str]]:
+        """Return what `testamur doctor` says of every decision: whether it would be made again, on what was known then."""
+        return [said async for said in evaluated_again(self._decider_conns[1], HASHES, every=True)]
+
+    async def lacking(self) -> list[Any]:
+        """Return the entries that a fresh evaluation of everybody in every matter would add to the ledger now."""
+        conn, moment = self._decider_conns[1], Moment.at(await self.through())
+        catalog = await Catalogs().at(conn, TENANT_ID, moment)
+        ifis = [row["key"] for row in await conn.fetch("select key from ifi where tenant_id = $1", TENANT_ID)]
+        people = await load_people(conn, TENANT_ID, await load_members(conn, TENANT_ID, ifis, moment.known), moment, catalog)
+        await load_facts(conn, TENANT_ID, people, moment, None)
+        courses = await load_courses(conn, TENANT_ID, {fact.activity for person in people for fact in person.facts}, moment.known)
+        programmes = [judge_programme(person, iri, catalog, moment) for person in people for iri in catalog.latest]
+        return [entry for judged in (*programmes, *(judge_course(person, course, moment) for person in people for course in courses.values()))
+                for entry in judged.proposed]
 
     async def revoke_one(self, history: History) -> None:
         """Revoke by hand an award that is there, closed or not."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests import reference_fold
 from tests.reference_fold import Copy, Identity, Link, Person
-from tests.reference_rules import Reading
+from tests.reference_rules import Answer, Reading
 
 COURSE_TYPE = "http://adlnet.gov/expapi/activities/course"
 Said = dict[str, Any]
@@ -127,8 +127,11 @@ def placed_in(partition: int, records: Sequence[tuple[int, bytes]]) -> list[Plac
     return found
 
 
-def holds(now: Known, iri: str, person: Person, awards: list[Said], last_end: int | None) -> bool:
-    """Return whether a person should hold the award of a programme, judged by its last version; `awards` are all there are of the person's."""
+def due(now: Known, iri: str, person: Person, awards: list[Said], last_end: int | None) -> Answer | None:
+    """Return since when and until when a person should hold the award of a programme, judged by its last version, None if not at all.
+
+    `awards` are all there are of the person's.
+    """
     facts = [fact for who, each in now.facts(iri).items() if who in person for fact in each]
     cut = now.cut_offs(iri)
     counting = [award for award in awards if award["seq"] > cut.get(award["ifi"], -1)]
@@ -139,18 +142,23 @@ def holds(now: Known, iri: str, person: Person, awards: list[Said], last_end: in
         if not later.met or answer.valid_until is None or (last_end is not None and answer.valid_until <= last_end):
             break
         last_end, answer = answer.valid_until, later
-    return answer.met and not answer.expired
+    return answer if answer.met and not answer.expired else None
 
 
 def completed(now: Known, course: str, person: Person) -> str | None:
     """Return how a person completed a course: `passed`, `completed` or None."""
-    evidence = [copy for copy in now.standing() if copy.statement["object"]["id"] == course and reference_fold.identity(copy.statement["actor"]) in person]
-    if not evidence:
+    described = course in now.described
+    deciding = [
+        copy for copy in now.standing() if copy.statement["object"]["id"] == course and reference_fold.identity(copy.statement["actor"]) in person
+        and reference_fold.class_of(copy.statement) != "attempted" and (described or _type(copy) in {None, COURSE_TYPE})]
+    if not described and not any(_type(copy) == COURSE_TYPE for copy in deciding):
         return None
-    deciding = [copy for copy in evidence if reference_fold.class_of(copy.statement) != "attempted"]
-    typed = any(copy.statement["object"].get("definition", {}).get("type") == COURSE_TYPE for copy in deciding)
-    status = reference_fold.entry(evidence, {})["status"]
-    return status if status in {"passed", "completed"} and (typed or course in now.described) else None
+    status = reference_fold.entry(deciding, {})["status"] if deciding else None
+    return status if status in {"passed", "completed"} else None
+
+
+def _type(copy: Copy) -> Any:
+    return copy.statement["object"].get("definition", {}).get("type")
 
 
 def _take(found: Known, placed: Placed, counts: Callable[[Placed], bool]) -> None:

@@ -44,6 +44,8 @@ PROGRAMMES: dict[str, list[dict[str, Any]]] = {
     "term": [
         _programme("term", 1, _passed("exam"), validity={"for": "PT9S"}, renewal={"open": "PT3S", "grace": "PT2S"}),
     ],
+    "leaning": [_programme("leaning", 1, {"any": [_badge("term"), _passed("proofs")]}, validity={"until": "lapse"})],
+    "once": [_programme("once", 1, {"all": [_badge("term", status="issued"), _passed("logic")]}, on={"input_voided": "suspend"})],
     "held": [
         _programme("held", 1, {"statement": {"verb": "assessed", "activity": ACTIVITIES["workshop"], "count": 2, "distinct": "authority"}},
                    on={"input_voided": "suspend"}),
