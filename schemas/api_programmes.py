@@ -114,6 +114,7 @@ class LearnersProgramme(Answer):
     since: datetime | None
     valid_until: datetime | None
     progress: Annotated[float, Field(ge=0, le=1, description="1 if and only if the rule is met.")]
+    review: Annotated[bool, Field(description="Whether an award that is held is left to people: its rule is not met, and its policy is `review`.")]
 
 
 class LearnersProgrammes(Answer):
@@ -231,6 +232,7 @@ class AwardExplained(Answer):
     n: Annotated[int, Field(description="Its number among those given to one identifier of the learner.")]
     credential: UUID | None
     state: CredentialState
+    review: Annotated[bool, Field(description="Whether it is open and left to people: its rule is not met, and its policy is `review`.")]
     history: Annotated[list[LedgerEntry], Field(max_length=200, description="As of a credential.")]
 
 

@@ -131,15 +131,15 @@ def answers(model: type[BaseModel] | None = None, says: str = "", *, status: int
     return {**good, "default": {"model": Problem, "description": "A problem."}}
 
 
-def documented(parameters: Iterable[Parameter] = (), *, path: Iterable[str] = (), body: type[BaseModel] | None = None) -> dict[str, Any]:
-    """Return the OpenAPI description of parameters in the query and in the path (UUIDs, but for a `slug`), and of a JSON body."""
+def documented(parameters: Iterable[Parameter] = (), *, path: Iterable[str] = (), body: type[BaseModel] | None = None, needed: bool = True) -> dict[str, Any]:
+    """Return the OpenAPI description of parameters in the query and in the path (UUIDs, but for a `slug`), and of a JSON body, `needed` or not."""
     uuid, text = {"type": "string", "format": "uuid"}, {"type": "string"}
     in_path = [{"name": name, "in": "path", "required": True, "schema": text if name == "slug" else uuid} for name in path]
     described: dict[str, Any] = {"parameters": [*in_path, *(parameter.openapi() for parameter in parameters)]}
     if body is not None:
         schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
         schema.pop("$defs", None)  # they are components: the answers have them too
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        described["requestBody"] = {"required": needed, "content": {"application/json": {"schema": schema}}}
     return described
 
 

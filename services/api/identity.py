@@ -42,7 +42,9 @@ class Links:
         says = {"id": str(link_id), "agents": agents, "reason": reason, "by": caller.authority}
         positions = await writes.append(self._api, [writes.record(self._api, caller, actor.identity(first) or first, "identity.linked", says)])
         headers = await self._api.written(request, positions)
-        folded = await self._find(caller, link_id)
+        folded: asyncpg.Record | None = None
+        async with writes.afterwards():
+            folded = await self._find(caller, link_id)
         return json_answer({**says, "at": None} if folded is None else learners.link_members(folded), status=201, headers=headers)
 
     async def take_back(self, request: Request) -> Response:

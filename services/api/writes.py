@@ -1,5 +1,6 @@
 """Domain writes: a JSON body checked against its model, and a record appended for what it says. Every domain write is a record of the log."""
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from fastapi import Request
@@ -9,26 +10,32 @@ from schemas.envelope import Kind
 from services.api import faults
 from services.api.context import Api
 from services.core import envelope
-from services.core.errors import BadRequest, TooLarge
+from services.core.errors import BadRequest, TooLarge, Unavailable
 from services.core.json_slices import load, most_values
 from services.core.keys import partition_of
 from services.core.timeline import rfc3339
 from services.runtime import http
 from services.runtime.auth import Caller
 from services.runtime.log import NewRecord, Position
+from services.runtime.postgres import or_unavailable
 
 MAX_VALUES = 50_000
 """How many values a body may hold."""
-_BODY_S = 30.0
+_BODY_S, _AFTERWARDS_S = 30.0, 2.0
 
 
-async def read_json(api: Api, request: Request, model: type[BaseModel]) -> dict[str, Any]:
-    """Return the body, one JSON object that the model allows, as it was sent. Raises BadRequest with a pointer into it, or TooLarge."""
-    content_type = request.headers.get("content-type", http.JSON_TYPE).partition(";")[0].strip().lower()
-    if content_type != http.JSON_TYPE:
-        raise BadRequest("The body is JSON: send it with Content-Type application/json.")
+async def read_json(api: Api, request: Request, model: type[BaseModel], *, may_be_empty: bool = False) -> dict[str, Any]:
+    """Return the body, one JSON object that the model allows, as it was sent. Raises BadRequest with a pointer into it, or TooLarge.
+
+    No body at all is an empty object where it `may_be_empty`.
+    """
     settings = api.state.settings
+    content_type = request.headers.get("content-type", http.JSON_TYPE).partition(";")[0].strip().lower()
+    if content_type != http.JSON_TYPE and not (may_be_empty and request.headers.get("content-length", "0") == "0"):
+        raise BadRequest("The body is JSON: send it with Content-Type application/json.")
     body = await read_bytes(request, settings.max_body_bytes)
+    if may_be_empty and not body:
+        return {}
     if most_values(body) > MAX_VALUES:
         raise TooLarge(f"The body holds more than {MAX_VALUES} values; send it in parts.")
     parsed = load(body, max_depth=settings.max_depth)
@@ -64,6 +71,14 @@ async def append(api: Api, records: Sequence[NewRecord]) -> list[Position]:
     for each, position in zip(records, positions, strict=True):
         api.state.visibility.backlog.note(position, len(each.value))
     return positions
+
+
+@contextlib.asynccontextmanager
+async def afterwards() -> AsyncIterator[None]:
+    """Read in the body what became of records that are in the log: that it cannot be read now, or not soon, says nothing of them, and cuts the body short."""
+    with contextlib.suppress(Unavailable):
+        async with or_unavailable("What became of this cannot be read right now.", _AFTERWARDS_S):
+            yield
 
 
 def _receive(request: Request) -> http.Receive:

@@ -78,6 +78,16 @@ async def test_a_suspended_credential_comes_back_and_its_programme_says_so_meanw
     assert [(each["data"]["k"], each["data"]["previous"]) for each in events] in ([(2, "issued"), (3, "suspended")], [(2, "issued")])
 
 
+@pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/x-www-form-urlencoded"}, {"Content-Type": "application/json"}])
+async def test_a_reason_may_be_left_out_and_the_body_with_it(tenant: Tenant, headers: dict[str, str]) -> None:
+    await publish(tenant, rule())
+    held = await graduate(tenant)
+    answer = await tenant.client.post(f"/v1/credentials/{held['id']}/revoke", headers=headers)
+    assert answer.status_code == 200, answer.text
+    shown = await tenant.get(f"/v1/credentials/{held['id']}", position=answer.headers["LRS-Position"])
+    assert (shown["state"], shown["reason"]) == ("revoked", "")
+
+
 async def test_revocations_at_once_are_one(tenant: Tenant) -> None:
     await publish(tenant, rule())
     held = await graduate(tenant)
@@ -100,6 +110,36 @@ async def test_credentials_of_a_moment_are_those_known_then(tenant: Tenant) -> N
     assert (await tenant.get(path, known_at="2025-03-01T00:00:00Z"))["credentials"] == []
     assert (await tenant.get(path, as_of="2025-01-31T00:00:00Z"))["credentials"] == []
     assert [each["state"] for each in (await tenant.get(path, as_of="2025-02-01T00:00:00Z"))["credentials"]] == ["issued"]
+
+
+async def test_since_when_an_award_was_held_is_for_all_that_is_known_to_say(tenant: Tenant) -> None:
+    await publish(tenant, rule())
+    await tenant.learner(ADA, await tenant.post(passed("algebra", timestamp="2025-01-01T00:00:00Z"), passed("logic", timestamp="2025-02-10T00:00:00Z")))
+    before = (await awarded(tenant))["history"][0]["stored"]
+    earlier = passed("geometry", timestamp="2025-02-05T00:00:00Z")
+    await tenant.post(earlier)
+    await awarded(tenant, state="updated")
+    learner = f"/v1/learners/{await tenant.learner(ADA)}"
+
+    async def held(**moment: Any) -> tuple[list[str], list[str], list[str]]:
+        """Return since when the certificate is held by its own list, by that of programmes, and by the explanation."""
+        shown, awards = await tenant.get(f"{learner}/credentials", **moment), await tenant.get(f"{learner}/programmes/maths/explain", **moment)
+        [line] = (await tenant.get(f"{learner}/programmes", **moment))["programmes"]
+        return ([each["awarded_at"][:10] for each in shown["credentials"]], [line["since"][:10]] if line["state"] == "satisfied" else [],
+                [each["history"][-1]["since"][:10] for each in awards["awards"]])
+
+    for day, since in (("04", []), ("05", ["2025-02-05"]), ("07", ["2025-02-05"]), ("10", ["2025-02-05"])):
+        assert await held(as_of=f"2025-02-{day}T00:00:00Z") == (since, since, since), day
+    assert await held(as_of="2025-02-07T00:00:00Z", known_at=before) == ([], [], [])
+
+    await void(tenant, earlier["id"])
+
+    async def moved() -> bool:
+        return len((await tenant.get(f"{learner}/credentials"))["credentials"][0]["history"]) == 3
+
+    await until(moved)
+    for day, since in (("07", []), ("10", ["2025-02-10"])):
+        assert await held(as_of=f"2025-02-{day}T00:00:00Z") == (since, since, since), day
 
 
 async def test_credentials_page_to_the_end(tenant: Tenant) -> None:

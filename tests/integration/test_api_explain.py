@@ -9,7 +9,7 @@ import pytest_asyncio
 from schemas.api_programmes import Explained, LearnersProgrammes
 from services.api.programmes.explain_page import wants_page
 from tests.integration.api_service import Service, Tenant, api_service, served
-from tests.integration.programmes import ADA, BOB, awarded, graduate, passed, publish, rule, void
+from tests.integration.programmes import ADA, BOB, awarded, graduate, passed, publish, rule, until, void
 
 service = served(api_service, partitions=2)
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -82,6 +82,42 @@ async def test_a_void_is_told_and_known_at_does_not_know_it_yet(tenant: Tenant) 
     assert then["voids"] == []
     assert (then["known_at"], [each["state"] for each in then["awards"]]) == (before, ["issued"])
     assert [entry["state"] for entry in now["awards"][0]["history"]] == ["issued", "revoked"]
+
+
+async def in_review(tenant: Tenant, learner: str) -> tuple[bool, bool]:
+    """Return what the list of programmes and the explanation say of it."""
+    [line] = LearnersProgrammes.model_validate(await tenant.get(f"/v1/learners/{learner}/programmes")).programmes
+    [award] = (await explain(tenant))["awards"]
+    return line.review, award["review"]
+
+
+async def test_an_award_that_is_left_to_people_says_so_until_its_rule_is_met_again(tenant: Tenant) -> None:
+    await publish(tenant, rule(more="on: {input_voided: review}"))
+    algebra = passed("algebra")
+    learner = await tenant.learner(ADA, await tenant.post(algebra, passed("logic")))
+    await awarded(tenant)
+    assert await in_review(tenant, learner) == (False, False)
+
+    await void(tenant, algebra["id"])
+
+    async def told() -> bool:
+        return await in_review(tenant, learner) == (True, True)
+
+    await until(told)
+    assert (await explain(tenant))["awards"][0]["state"] == "issued"
+    page = await tenant.client.get(f"/v1/learners/{learner}/programmes/maths/explain", headers=HTML)
+    assert "somebody has to look at it" in page.text
+    await tenant.learner(ADA, await tenant.post(passed("algebra")))
+    assert await in_review(tenant, learner) == (False, False)
+
+
+async def test_an_award_that_a_new_version_leaves_to_people_says_so(tenant: Tenant) -> None:
+    await publish(tenant, rule())
+    held = await graduate(tenant)
+    await publish(tenant, rule(version=2, score=0.95, more="on: {rule_changed: review}"))
+    assert await in_review(tenant, held["learner"]) == (True, True)
+    await publish(tenant, rule(version=3, score=0.95))
+    assert await in_review(tenant, held["learner"]) == (False, False)
 
 
 async def test_as_of_counts_only_what_had_happened(tenant: Tenant) -> None:

@@ -5,9 +5,11 @@ import io
 from typing import Any
 
 import orjson
+import pytest
 import pytest_asyncio
 
 from schemas.api_programmes import Previewed
+from services.api.programmes import preview as previews
 from tests.integration.api_service import Service, Tenant, api_service, served
 from tests.integration.programmes import ADA, BOB, YAML, credentials, graduate, passed, post, publish, rule
 
@@ -99,3 +101,31 @@ async def test_a_preview_knows_only_its_own_tenant_and_refuses_other_formats(ten
     assert (await preview(stranger, rule("new"))) | {"at": ""} == {
         "gain": [], "lose": [], "same": 0, "gaining": 0, "losing": 0, "policy": "keep", "at": ""}
     assert (await post(tenant, rule("new"), f"{PREVIEW}?format=xml")).status_code == 400
+
+
+async def test_whoever_reads_a_preview_slowly_keeps_nobody_waiting_and_is_given_up(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    await school(tenant)
+    stranger = await tenant.service.tenant()
+    for kind in (b"text/csv", b"application/x-ndjson"):
+        monkeypatch.setattr(previews, "_TAKEN_S", 3.0)
+        key, begun = (tenant.client.auth or pytest.fail("a client without a key")), asyncio.Event()
+        authorization = next(key.auth_flow(tenant.client.build_request("GET", "/"))).headers["Authorization"].encode()
+        scope = {
+            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "POST", "scheme": "http", "path": PREVIEW,
+            "raw_path": PREVIEW.encode(), "query_string": b"", "root_path": "", "client": ("127.0.0.1", 1), "server": ("lrs.example.org", 80),
+            "headers": [(b"authorization", authorization), (b"content-type", b"application/yaml"), (b"accept", kind)]}
+        body = asyncio.Queue[dict[str, Any]]()
+        body.put_nowait({"type": "http.request", "body": rule("new").encode(), "more_body": False})
+
+        async def take(message: Any, begun: asyncio.Event = begun) -> None:
+            if message["type"] == "http.response.body":
+                begun.set()
+                await asyncio.Event().wait()
+
+        slow = asyncio.create_task(tenant.service.web.app(scope, body.get, take))
+        await asyncio.wait_for(begun.wait(), 10)
+        assert (await post(stranger, rule("new"), PREVIEW)).status_code == 200
+        busy = await post(tenant, rule("new"), PREVIEW)
+        assert (busy.status_code, busy.headers["LRS-Outcome"]) == (503, "rejected")
+        await asyncio.wait_for(slow, 10)
+        assert (await post(tenant, rule("new"), PREVIEW)).status_code == 200

@@ -167,8 +167,9 @@ async def test_an_issuer_that_nobody_made_is_refused_and_one_that_is_there_is_ke
     assert (put.status_code, put.headers["LRS-Outcome"]) == (204, "stored")
     await publish(tenant, named)
     shown = await tenant.get(f"{PROGRAMMES}/maths")
+    did = f"did:web:lrs.example.org:tenants:{tenant.name}:issuers:university"
     assert shown["issuer"] == {
-        "slug": "university", "name": "Example University", "url": "https://university.example.org", "did": "did:web:lrs.example.org:issuers:university"}
+        "slug": "university", "name": "Example University", "url": "https://university.example.org", "did": did}
 
 
 async def test_issuers_are_made_changed_and_listed(tenant: Tenant) -> None:
@@ -185,7 +186,7 @@ async def test_issuers_are_made_changed_and_listed(tenant: Tenant) -> None:
     one = await tenant.get("/v1/issuers/b")
     Issuer.model_validate(one)
     assert one == {"slug": "b", "name": "B", "url": "https://b.example.org", "email": None, "image": "https://b.example.org/b.png",
-                   "did": "did:web:lrs.example.org:issuers:b"}
+                   "did": f"did:web:lrs.example.org:tenants:{tenant.name}:issuers:b"}
     await tenant.get("/v1/issuers/d", 404)
 
 

@@ -62,9 +62,9 @@ class CredentialRoutes:
         """Revoke a credential for good. Revoking it again changes nothing."""
         caller = await self._api.caller(request, "lrs:manage")
         read_params(request, ())
-        body = await writes.read_json(self._api, request, Revocation)
+        body = await writes.read_json(self._api, request, Revocation, may_be_empty=True)
         _, row = await self._find(caller, request.path_params["id"])
-        headers = {"LRS-Outcome": "stored"}
+        whole, headers = await self._whole(caller, row), {"LRS-Outcome": "stored"}
         if row["state"] == "expired":
             raise Conflict("This credential has expired: there is nothing to revoke any more.")
         if row["state"] != "revoked":
@@ -73,7 +73,9 @@ class CredentialRoutes:
                 "reason": body.get("reason", ""), "by": caller.authority}
             made = writes.record(self._api, caller, row["identity"], "credential.revoked", says)
             headers = await self._api.written(request, await writes.append(self._api, [made]))
-        return json_answer(await self._whole(caller, row), headers=headers)
+            async with writes.afterwards():
+                whole = await self._whole(caller, row)
+        return json_answer(whole, headers=headers)
 
     async def show(self, request: Request) -> Response:
         """Say whether a credential is listed for everybody."""
@@ -100,7 +102,10 @@ class CredentialRoutes:
 
     async def _whole(self, caller: Caller, row: asyncpg.Record) -> dict[str, Any]:
         known = await entries.of_awards(self._api, caller, [row["ifi"]], row["matter"], _MOST, _MOST)
-        return self._shown(row["credential"], row["learner"], row["matter"], known[row["ifi"], row["matter"], row["n"]])
+        history = known.get((row["ifi"], row["matter"], row["n"]))
+        if history is None:
+            raise NotFound("No credential has this id.")
+        return self._shown(row["credential"], row["learner"], row["matter"], history)
 
     def _shown(self, credential: UUID, learner: UUID, programme: str, history: Sequence[asyncpg.Record]) -> dict[str, Any]:
         it = entries.standing(history)
@@ -125,7 +130,7 @@ def router(api: Api) -> APIRouter:
     add_read(routes, PATH + "/{id}", it.one, summary="A credential", operation_id="getCredential", responses=answers(Credential, "The credential."))
     routes.add_api_route(
         PATH + "/{id}/revoke", it.revoke, methods=["POST"], summary="Revoke a credential", operation_id="revokeCredential", response_class=Response,
-        openapi_extra=documented(path=("id",), body=Revocation), responses=answers(Credential, "The credential."))
+        openapi_extra=documented(path=("id",), body=Revocation, needed=False), responses=answers(Credential, "The credential."))
     routes.add_api_route(
         PATH + "/{id}/visibility", it.show, methods=["PUT"], status_code=204, summary="Say who sees a credential listed", operation_id="putVisibility",
         response_class=Response, openapi_extra=documented(path=("id",), body=Visibility), responses=answers())

@@ -4,7 +4,7 @@
 -- The entries of these IFIs' awards of programmes, each award's in order.
 select d.ifi, d.matter, d.n, d.k, d.seq, d.id, d.state, d.since, d.valid_until, d.version, d.known_at, d.reason, d.body
 from decision d
-where d.tenant_id = :tenant and d.ifi = any(:ifis) and d.kind = 'programme' and d.accepted and d.seq <= :known and d.since <= :as_of {of_matter}
+where d.tenant_id = :tenant and d.ifi = any(:ifis) and d.kind = 'programme' and d.accepted and d.seq <= :known {of_matter}
 order by d.seq
 
 -- name: of_matter

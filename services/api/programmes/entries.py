@@ -16,6 +16,9 @@ from services.runtime.auth import Caller
 SQL = Pieces(Path(__file__).with_name("credentials.sql"), Path(learners.__file__).with_suffix(".sql"))
 _MOST = 200
 _HOLDING = frozenset({"issued", "updated", "reinstated"})
+_CLOSED = frozenset({"expired", "revoked"})
+_SINCE_BEGINNING = _HOLDING | {"expiring"}
+"""States whose entries say since when the award is held; others, since when it is not."""
 
 
 class Standing(NamedTuple):
@@ -28,6 +31,11 @@ class Standing(NamedTuple):
     version: int
     reason: str | None
 
+    @property
+    def closed(self) -> bool:
+        """Whether it is over for good."""
+        return self.state in _CLOSED
+
 
 def standing(entries: Sequence[asyncpg.Record]) -> Standing:
     """Return what the entries of one award, in order and beginning with the first, leave of it."""
@@ -36,9 +44,25 @@ def standing(entries: Sequence[asyncpg.Record]) -> Standing:
     for entry in entries[1:]:
         if entry["state"] in _HOLDING:
             since, valid_until, version = entry["since"], entry["valid_until"], entry["version"]
-        if entry["state"] != "expiring" and not (state == "suspended" and entry["state"] == "updated"):
+        if _changes(entry["state"], state):
             state, reason = entry["state"], entry["reason"]
     return Standing(state, since, valid_until, version, reason)
+
+
+def _changes(entered: str, state: str) -> bool:
+    """Return whether an entry makes the state another: no reminder does, only what is suspended is reinstated, and an `updated` leaves that suspended."""
+    if entered == "reinstated":
+        return state == "suspended"
+    return entered != "expiring" and not (entered == "updated" and state == "suspended")
+
+
+def then(entries: Sequence[asyncpg.Record], as_of: int) -> list[asyncpg.Record]:
+    """Return the entries of one award by which it was held at `as_of`, none if it was not yet; what had not ended or suspended it by then is left out.
+
+    Since when it is held is for the last of all entries to say, whatever earlier ones thought: a late statement may move an award's beginning either way.
+    """
+    since = next(entry["since"] for entry in reversed(entries) if entry["state"] in _HOLDING)
+    return [entry for entry in entries if entry["state"] in _SINCE_BEGINNING or entry["since"] <= as_of] if since <= as_of else []
 
 
 def history(entries: Sequence[asyncpg.Record]) -> list[dict[str, Any]]:
@@ -58,16 +82,16 @@ def _shown(entry: asyncpg.Record) -> dict[str, Any]:
 async def of_awards(
     api: Api, caller: Caller, ifis: Iterable[UUID], matter: str | None, known: int, as_of: int,
 ) -> dict[tuple[UUID, str, int], list[asyncpg.Record]]:
-    """Return the entries of these IFIs' awards by (IFI, programme, n), in order: stored up to `known` (a seq), of what was true by `as_of`."""
+    """Return the entries of these IFIs' awards by (IFI, programme, n), in order: stored up to `known` (a seq), as held at `as_of`."""
     sql = SQL.compose("entries", of_matter=("of_matter",) if matter else ())
     rows = await api.rows(caller.tenant_id).fetch(sql.text, *sql.args({
-        "tenant": caller.tenant_id, "ifis": list(ifis), "known": known, "as_of": as_of, "matter": matter}))
+        "tenant": caller.tenant_id, "ifis": list(ifis), "known": known, "matter": matter}))
     found: dict[tuple[UUID, str, int], list[asyncpg.Record]] = {}
     for row in rows:
         award = found.setdefault((row["ifi"], row["matter"], row["n"]), [])
         if award or row["k"] == 1:
             award.append(row)
-    return {key: entries for key, entries in found.items() if entries}
+    return {key: held for key, entries in found.items() if entries and (held := then(entries, as_of))}
 
 
 def instant(value: int | None) -> str | None:

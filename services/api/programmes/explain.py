@@ -16,7 +16,7 @@ from services.api.moments import learner_at, moment_of
 from services.api.pieces import Pieces
 from services.api.programmes import entries, explain_page
 from services.api.programmes.entries import instant
-from services.api.programmes.judging import Judging, judge
+from services.api.programmes.judging import Judging, judge, left_to_people
 from services.core.errors import NotFound, Unavailable
 from services.core.evidence import unpack
 from services.core.rules import cmi5
@@ -128,12 +128,13 @@ class Explanations:
 
     async def _awards(self, case: _Case) -> list[dict[str, Any]]:
         """Return the learner's awards of the programme as the ledger had them."""
-        of = await entries.of_awards(
-            self._api, case.caller, case.person.members.ifis, case.version.programme.iri, case.moment.known, case.moment.as_of)
-        given = {(holding.ifi, holding.held.n): holding.held.credential for holding in case.person.holdings if holding.matter == case.version.programme.iri}
+        iri = case.version.programme.iri
+        of = await entries.of_awards(self._api, case.caller, case.person.members.ifis, iri, case.moment.known, case.moment.as_of)
+        given = {(holding.ifi, holding.held.n): holding.held.credential for holding in case.person.holdings if holding.matter == iri}
+        waiting = await left_to_people(case.person, iri, case.catalog, case.moment)
         return [{
-            "n": n, "credential": (credential := given.get((ifi, n))) and str(credential), "state": entries.standing(history).state,
-            "history": entries.history(history),
+            "n": n, "credential": (credential := given.get((ifi, n))) and str(credential), "state": (it := entries.standing(history)).state,
+            "review": (ifi, n) in waiting and not it.closed, "history": entries.history(history),
         } for (ifi, _, n), history in of.items()]
 
 

@@ -1,5 +1,6 @@
 """PUT and GET of /v1/issuers: who gives credentials. Rows, not records: a programme's record carries its issuer as it was when it was published."""
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -29,12 +30,16 @@ def did_of(public_url: str, *path: str) -> str:
     return ":".join(["did:web", host, *(each for each in parts.path.split("/") if each), *(quote(each, safe="") for each in path)])
 
 
-def issued_by(public_url: str, tenant: str, row: asyncpg.Record | None) -> dict[str, Any]:
+def did_in(public_url: str, tenant: str, *path: str) -> str:
+    """Return the did:web of what a tenant has at this path: below the public URL for the tenant `default`, else below a path of its own."""
+    return did_of(public_url, *(() if tenant == _DEFAULT else ("tenants", tenant)), *path)
+
+
+def issued_by(public_url: str, tenant: str, row: Mapping[str, Any] | asyncpg.Record | None) -> dict[str, Any]:
     """Return the issuer that a programme's record carries: that of a row, or (None) the tenant's own."""
     if row is None:
-        path = () if tenant == _DEFAULT else ("tenants", tenant)
-        return {"slug": None, "name": tenant, "url": public_url, "did": did_of(public_url, *path)}
-    return {"slug": row["slug"], "name": row["name"], "url": row["url"], "did": did_of(public_url, "issuers", row["slug"])}
+        return {"slug": None, "name": tenant, "url": public_url, "did": did_in(public_url, tenant)}
+    return {"slug": row["slug"], "name": row["name"], "url": row["url"], "did": did_in(public_url, tenant, "issuers", row["slug"])}
 
 
 async def find(api: Api, caller: Caller, slug: str) -> asyncpg.Record | None:
@@ -74,7 +79,7 @@ class IssuerWrites:
         after = str(page.after[0]) if page.after else ""
         rows = await self._api.rows(caller.tenant_id).fetch(sql.text, *sql.args({"tenant": caller.tenant_id, "after": after, "limit": page.wanted}))
         shown, following = page.cut(rows, lambda row: (row["slug"],))
-        return json_answer({"issuers": [self._shown(row) for row in shown], "next": following})
+        return json_answer({"issuers": [self._shown(caller, row) for row in shown], "next": following})
 
     async def one(self, request: Request) -> Response:
         """Give one issuer."""
@@ -83,10 +88,10 @@ class IssuerWrites:
         row = await find(self._api, caller, request.path_params["slug"])
         if row is None:
             raise NotFound("No issuer has this slug.")
-        return json_answer(self._shown(row))
+        return json_answer(self._shown(caller, row))
 
-    def _shown(self, row: asyncpg.Record) -> dict[str, Any]:
-        return {**dict(row), "did": did_of(self._api.state.public_url, "issuers", row["slug"])}
+    def _shown(self, caller: Caller, row: asyncpg.Record) -> dict[str, Any]:
+        return {**dict(row), "did": did_in(self._api.state.public_url, caller.tenant, "issuers", row["slug"])}
 
 
 def _check_address(value: str | None, pointer: str) -> None:

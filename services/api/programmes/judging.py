@@ -14,7 +14,7 @@ from services.api.pieces import Pieces
 from services.core.errors import NotFound
 from services.runtime.auth import Caller
 from services.runtime.evaluation.catalog import Catalog, Catalogs, Version
-from services.runtime.evaluation.judge import Judgement, judge_programme
+from services.runtime.evaluation.judge import Judgement, for_review, judge_programme
 from services.runtime.evaluation.load import Members, Person, activities_of, load_facts, load_members, load_people
 from services.runtime.evaluation.moment import Moment
 
@@ -78,6 +78,13 @@ async def judge(person: Person, iri: str, catalog: Catalog, moment: Moment) -> J
     if len(person.facts) > _MANY_FACTS:
         return await asyncio.to_thread(judge_programme, person, iri, catalog, moment)
     return judge_programme(person, iri, catalog, moment)
+
+
+async def left_to_people(person: Person, iri: str, catalog: Catalog, moment: Moment) -> frozenset[tuple[UUID, int]]:
+    """Return the open awards (IFI, n) of a learner, whose facts are loaded, that wait for somebody to look at them."""
+    if len(person.facts) > _MANY_FACTS:
+        return await asyncio.to_thread(for_review, person, iri, catalog, moment)
+    return for_review(person, iri, catalog, moment)
 
 
 def _listed(members: Members, rows: Sequence[Any]) -> dict[str, Any]:

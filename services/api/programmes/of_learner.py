@@ -1,5 +1,7 @@
 """GET /v1/learners/{id}/programmes: every programme that can be had, and those of which the learner was given something, as the learner stands with each."""
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
@@ -9,8 +11,9 @@ from services.api.context import Api, add_read, answers, json_answer, read_param
 from services.api.moments import PARAMETERS as MOMENT
 from services.api.moments import learner_at, moment_of
 from services.api.paging import PAGING, page_asked
-from services.api.programmes.entries import instant
-from services.api.programmes.judging import Judging, judge
+from services.api.programmes import entries
+from services.api.programmes.entries import Standing, instant
+from services.api.programmes.judging import Judging, judge, left_to_people
 from services.runtime.evaluation.catalog import Catalog, Version
 from services.runtime.evaluation.judge import Judgement
 from services.runtime.evaluation.load import PROGRAMME, Person
@@ -41,21 +44,27 @@ class LearnersStandings:
         listed = sorted((version for version in _concerned(catalog, person) if _place(version) > after), key=_place)[: page.wanted]
         versions, following = page.cut(listed, _place)
         await self._judging.with_facts(caller, [person], moment, _reading(catalog, person, {version.programme.iri for version in versions}))
-        shown = [_shown(version, await judge(person, version.programme.iri, catalog, moment)) for version in versions]
+        awards = await entries.of_awards(self._api, caller, person.members.ifis, None, moment.known, moment.as_of)
+        shown = []
+        for version in versions:
+            iri = version.programme.iri
+            held = {(ifi, n): entries.standing(of) for (ifi, matter, n), of in awards.items() if matter == iri}
+            waiting = await left_to_people(person, iri, catalog, moment)
+            shown.append(_shown(version, await judge(person, iri, catalog, moment), held, waiting))
         return json_answer({"programmes": shown, "next": following}, through=who.through)
 
 
-def state_of(judgement: Judgement) -> tuple[str, int | None, int | None]:
-    """Return how a learner stands, since when and until when: by the ledger, else by what the rule says."""
-    held = [holding.held for holding in judgement.held]
-    active = [one for one in held if not one.suspended]
+def state_of(judgement: Judgement, awards: Sequence[Standing]) -> tuple[str, int | None, int | None]:
+    """Return how a learner stands, since when and until when: by the ledger, whose awards of the moment are given in order, else by what the rule says."""
+    held = [one for one in awards if not one.closed]
+    active = [one for one in held if one.state != "suspended"]
     if held:
         one = (active or held)[-1]
         return "satisfied" if active else "suspended", one.since, one.valid_until
     outcome = judgement.outcome
     if outcome is not None and outcome.met:
         return "expired" if outcome.expired else "satisfied", outcome.since, outcome.valid_until
-    if judgement.holdings and (last := judgement.holdings[-1].held).state == "expired":
+    if awards and (last := awards[-1]).state == "expired":
         return "expired", last.since, last.valid_until
     return "unsatisfied", None, None
 
@@ -76,12 +85,13 @@ def _place(version: Version) -> tuple[str, str]:
     return version.programme.slug, version.programme.iri
 
 
-def _shown(latest: Version, judgement: Judgement) -> dict[str, Any]:
-    state, since, until = state_of(judgement)
+def _shown(latest: Version, judgement: Judgement, awards: Mapping[tuple[UUID, int], Standing], waiting: frozenset[tuple[UUID, int]]) -> dict[str, Any]:
+    state, since, until = state_of(judgement, list(awards.values()))
     version = judgement.version or latest
     return {
         "slug": version.programme.slug, "title": version.programme.title, "version": version.number, "state": state,
         "since": instant(since), "valid_until": instant(until), "progress": 0.0 if judgement.outcome is None else judgement.outcome.progress,
+        "review": any(award in waiting and not of.closed for award, of in awards.items()),
     }
 
 

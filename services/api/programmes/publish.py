@@ -41,7 +41,10 @@ class Publishing:
         body = await checked(self._api, caller, sent)
         positions = await writes.append(self._api, [writes.record(self._api, caller, _place(sent.programme.iri), "programme.published", body)])
         headers = await self._api.written(request, positions)
-        if await self._judged(caller, sent.programme) is False:
+        accepted: bool | None = None
+        async with writes.afterwards():
+            accepted = await self._judged(caller, sent.programme)
+        if accepted is False:
             raise Conflict("Another version of this programme, not below this one, was published at the same moment and came first.")
         return self._published(sent, headers)
 
@@ -111,8 +114,8 @@ async def _everything(api: Api, caller: Caller) -> Sequence[asyncpg.Record]:
 def _check_cycles(version: Version, rows: Sequence[asyncpg.Record]) -> None:
     """Refuse a rule that would wait for its own credential through any versions ever published, whose rows are given. Raises InvalidProgramme."""
     known = [Version(row["iri"], _parsed(row["programme"]), row["achievement"], issuers_of(orjson.loads(row["issuer"]))) for row in rows]
-    ring = find_cycle([*known, version])
-    if ring is not None and version.iri in ring:
+    ring = find_cycle([*known, version], version.iri)
+    if ring is not None:
         detail = f"Programmes would wait for each other's credentials: {' reads '.join(ring)}. Versions published earlier count too."
         raise InvalidProgramme(detail, pointer="/requires", ring=ring)
 

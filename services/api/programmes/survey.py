@@ -1,7 +1,7 @@
 """Who would gain and who would lose by a new version of a programme: every learner of a tenant judged at one moment, some at a time."""
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class Survey:
         self.at = 0
         """The instant everybody is judged at, once the first page came."""
 
-    async def pages(self) -> AsyncIterator[Found]:
+    async def pages(self) -> AsyncGenerator[Found, None]:
         """Give what each page of learners adds. Raises Unavailable."""
         moment = await self._judging.moment(self._caller, Asked(None, None))
         self.at = moment.known_at

@@ -1,4 +1,5 @@
 """What must not be published, though each clause of it may stand: rules true of no evidence, and programmes that wait for each other in a ring."""
+from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -39,8 +40,10 @@ def credential_edges(programme: Programme) -> frozenset[Clause]:
     )
 
 
-def find_cycle(published: Iterable[Published]) -> list[str] | None:
-    """Return IRIs of programmes of which each reads awards of the next, the last being the first again; None if there are none such.
+def find_cycle(published: Iterable[Published], through: str) -> list[str] | None:
+    """Return IRIs of programmes of which each reads awards of the next, from `through` on and back to it by the shortest way; None if there is no way back.
+
+    Rings elsewhere are none of its business.
 
     All versions of a programme are one: what is awarded under an old one is read as what is awarded under the last.
     """
@@ -49,7 +52,7 @@ def find_cycle(published: Iterable[Published]) -> list[str] | None:
     for version in versions:
         clauses = credential_edges(version.programme)
         reads[version.iri].update(other.iri for other in versions if any(_counts(clause, other) for clause in clauses))
-    return _ring({iri: sorted(others) for iri, others in sorted(reads.items())})
+    return _ring({iri: sorted(others) for iri, others in reads.items()}, through)
 
 
 def _counts(clause: Clause, version: Published) -> bool:
@@ -72,19 +75,15 @@ def targets(programme: Programme) -> tuple[str, ...]:
     return tuple(each[name] for each in alignment for name in ("targetUrl", "targetFramework") if name in each)
 
 
-def _ring(reads: dict[str, list[str]]) -> list[str] | None:
-    """Return a ring of the graph, by a walk in depth that keeps its own stack."""
-    done: set[str] = set()
-    for start, others in reads.items():
-        path, ways = [start], [iter(others)]
-        while path:
-            step = next(ways[-1], None)
-            if step is None:
-                done.add(path.pop())
-                ways.pop()
-            elif step in path:
-                return [*path[path.index(step):], step]
-            elif step not in done:
-                path.append(step)
-                ways.append(iter(reads[step]))
+def _ring(reads: dict[str, list[str]], through: str) -> list[str] | None:
+    """Return the shortest way of the graph from a node back to itself, by a walk in breadth."""
+    ways, seen = deque([[through]]), set[str]()
+    while ways:
+        way = ways.popleft()
+        for step in reads.get(way[-1], ()):
+            if step == through:
+                return [*way, step]
+            if step not in seen:
+                seen.add(step)
+                ways.append([*way, step])
     return None

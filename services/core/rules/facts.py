@@ -21,11 +21,11 @@ class Fact(NamedTuple):
 
 
 class Award(NamedTuple):
-    """A credential the learner was given, by us or by others."""
+    """A credential that a programme here gave the learner. What others attest comes as statements, which are facts."""
 
     credential: UUID
     programme: str
-    """IRI; empty for a foreign one."""
+    """IRI."""
     achievement: str
     """IRI."""
     issuers: tuple[str, ...]

@@ -60,9 +60,8 @@ class Catalog:
         return {iri: version for iri, version in self.latest.items() if iri not in self.retired}
 
     def of_slug(self, slug: str) -> Version | None:
-        """Return the last version of the programme with this slug; of several programmes the one published last."""
-        found = [version for version in self.latest.values() if version.programme.slug == slug]
-        return max(found, key=lambda version: version.seq, default=None)
+        """Return the last version of the programme with this slug; of several programmes the one that had it first."""
+        return next((version for version in self.latest.values() if version.programme.slug == slug), None)
 
     def judging(self, iri: str, number: int) -> Version | None:
         """Return the version by which an award made under version `number` is judged: its own, unless the last says `rule_changed: reevaluate`.
