@@ -78,6 +78,11 @@ def next_change(held: Held, programme: Programme, outcome: Outcome, as_of: int, 
     return _reminder(held, programme, as_of)
 
 
+def is_for_review(held: Held, programme: Programme, outcome: Outcome, as_of: int, unmet: Callable[[], Unmet]) -> bool:
+    """Return whether an open award has no next entry because its policy leaves it to people: its rule is not met. The arguments are those of `next_change`."""
+    return not _is_over(held, outcome, as_of) and not outcome.met and _policy(programme, unmet()) == "review"
+
+
 def first_entry(programme: Programme, outcome: Outcome) -> Change | None:
     """Return the entry that awards something new, None if it is not met, or was over before it was first known to be met."""
     return _held("issued", programme, outcome) if outcome.met and not outcome.expired and outcome.tipping is not None else None
@@ -109,8 +114,7 @@ def _is_over(held: Held, outcome: Outcome, as_of: int) -> bool:
 
 
 def _withdrawn(held: Held, programme: Programme, unmet: Unmet, as_of: int) -> Change | None:
-    policies = {INPUT_VOIDED: programme.on.input_voided, INPUT_REVOKED: programme.on.input_revoked, RULE_CHANGED: "revoke", LAPSED: programme.on.lapsed}
-    policy = policies[unmet.reason]
+    policy = _policy(programme, unmet)
     if policy == "expire":
         return _of(held, programme, "expired", since=as_of if unmet.since is None else unmet.since, reason=unmet.reason)
     if policy == "revoke":
@@ -118,6 +122,12 @@ def _withdrawn(held: Held, programme: Programme, unmet: Unmet, as_of: int) -> Ch
     if policy == "suspend" and not held.suspended:
         return _of(held, programme, "suspended", since=as_of, reason=unmet.reason)
     return None
+
+
+def _policy(programme: Programme, unmet: Unmet) -> str:
+    """Return what becomes of an award for this reason."""
+    policies = {INPUT_VOIDED: programme.on.input_voided, INPUT_REVOKED: programme.on.input_revoked, RULE_CHANGED: "revoke", LAPSED: programme.on.lapsed}
+    return policies[unmet.reason]
 
 
 def _reminder(held: Held, programme: Programme, as_of: int) -> Change | None:

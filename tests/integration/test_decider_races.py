@@ -185,8 +185,8 @@ async def test_the_queue_and_the_ledger_are_reached_by_their_indexes_whatever_th
         for sql, arguments, index in (
             (batch._sql.claim, (1, 5, 2000, 200, []), "wake_due"), (batch._sql.rows, (1, one, 5, 100), "wake_pkey"),
             (batch._sql.forget, (1, one, [1], one, [1], [None], [(0, 1)]), "Tid Scan on wake"), (load._sql.entries, (1, one, 5), "decision_ledger"),
-            (load._sql.revocations, (1, one, 5), "revocation_of"), (load._sql.facts, (1, one, 5), "evidence_fold"),
-            (load._sql.facts_about, (1, one, 5, one), "evidence_fold"), (load._sql.members, (1, one, 5), "link_a"),
+            (load._sql.revocations, (1, one, 5), "revocation_of"), (load._sql.facts, (1, one, 5, None), "evidence_fold"),
+            (load._sql.facts_about, (1, one, 5, None, one), "evidence_fold"), (load._sql.members, (1, one, 5), "link_a"),
         ):
             plan = "\n".join(row[0] for row in await conn.fetch(f"explain {sql}", *arguments))
             assert "Seq Scan" not in plan, plan

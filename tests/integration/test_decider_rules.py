@@ -30,6 +30,8 @@ from tests.integration.deciding import (
 from tests.integration.projecting import append, fetch, until
 
 ACHIEVEMENT = f"{HOME}/achievements/"
+HAS_CLIMBER = {"credential": {"achievement": f"{ACHIEVEMENT}climber"}}
+HOUR = 3_600_000_000
 
 
 async def test_a_link_issues_no_third_award_and_its_end_leaves_each_what_is_theirs(database: str) -> None:
@@ -158,3 +160,62 @@ async def test_a_credential_built_on_another_follows_it(database: str) -> None:
         await append(log, post(log, did("ada", "rope", timestamp="2026-03-01T00:00:00Z")))
         await settled(database, log)
     assert [row["state"] for row in await decisions(database, matter="guide")] == ["issued", "suspended", "reinstated"]
+
+
+async def test_what_rests_on_a_credential_that_ends_lapses_with_it_and_is_not_revoked(database: str) -> None:
+    now = [200_000_000_000_000]
+    log = MemoryLog(1, clock=lambda: now[0])
+    await append(
+        log, publish(log, programme("climber", passes("rope"), validity={"for": "PT1H"})), publish(log, programme("guide", HAS_CLIMBER)),
+        publish(log, programme("keeper", HAS_CLIMBER, on={"lapsed": "keep"})))
+    async with deciding(database, log):
+        await append(log, post(log, did("ada", "rope", timestamp=None)))
+        await settled(database, log)
+        now[0] += 2 * HOUR
+
+        async def expired() -> bool:
+            return bool((await story(database, matter="climber"))[1:] and (await story(database, matter="guide"))[1:])
+
+        await until(expired)
+        await settled(database, log)
+    (below, _), (_, over) = await decisions(database, matter="climber"), await decisions(database, matter="guide")
+    assert (over["state"], over["reason"], over["since"]) == ("expired", "lapsed", below["valid_until"])
+    assert await story(database, matter="keeper") == [("ada", 1, 1, "issued")]
+
+
+async def test_a_statement_that_is_voided_is_the_reason_though_a_credential_beside_it_has_expired(database: str) -> None:
+    now = [200_000_000_000_000]
+    log, knots = MemoryLog(1, clock=lambda: now[0]), did("ada", "knots", timestamp=None)
+    had = {"credential": {**HAS_CLIMBER["credential"], "status": "issued"}}
+    await append(
+        log, publish(log, programme("climber", passes("rope"), validity={"for": "PT1H"})),
+        publish(log, programme("guide", {"all": [had, passes("knots")]}, on={"input_voided": "suspend"})))
+    async with deciding(database, log):
+        await append(log, post(log, did("ada", "rope", timestamp=None), knots))
+        await settled(database, log)
+        now[0] += 2 * HOUR
+
+        async def expired() -> bool:
+            return len(await story(database, matter="climber")) > 1
+
+        await until(expired)
+        await append(log, post(log, voids(knots)))
+        await settled(database, log)
+    assert [(row["state"], row["reason"]) for row in await decisions(database, matter="guide")] == [("issued", None), ("suspended", "input_voided")]
+
+
+async def test_later_evidence_takes_away_the_end_that_a_credential_gave(database: str) -> None:
+    now = [200_000_000_000_000]
+    log = MemoryLog(1, clock=lambda: now[0])
+    await append(
+        log, publish(log, programme("climber", passes("rope"), validity={"for": "PT1H"})),
+        publish(log, programme("guide", {"any": [HAS_CLIMBER, passes("knots")]}, validity={"until": "lapse"})))
+    async with deciding(database, log):
+        await append(log, post(log, did("ada", "rope", timestamp=None)))
+        await settled(database, log)
+        now[0] += HOUR // 2
+        await append(log, post(log, did("ada", "knots", timestamp=None)))
+        await settled(database, log)
+    issued, updated = await decisions(database, matter="guide")
+    assert issued["valid_until"] == issued["since"] + HOUR
+    assert (updated["state"], updated["since"], updated["valid_until"]) == ("updated", issued["since"], None)

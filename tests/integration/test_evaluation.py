@@ -17,6 +17,7 @@ from services.runtime.tenant_rows import open_tenant_rows
 from tests.integration.deciding import (
     COMPLETED,
     HOME,
+    PASSED,
     activity_of,
     decider_connection,
     deciding,
@@ -33,10 +34,11 @@ from tests.integration.deciding import (
     settled,
     voids,
 )
-from tests.integration.projecting import append, fetch
+from tests.integration.projecting import append, fetch, until
 
 CLIMBER = f"{HOME}/programmes/climber"
 MOST = Moment.at(2**54)
+HOUR = 3_600_000_000
 
 
 async def judged(rows: Rows, who: UUID, matter: str, moment: Moment, kind: str = "programme") -> Judgement:
@@ -138,6 +140,24 @@ async def test_a_proposed_version_says_who_would_gain_and_who_would_lose(databas
     assert found[ifi_of("ada")].proposed[0].change.reason == "rule_changed"
 
 
+async def test_who_calls_an_activity_something_else_than_a_course_completes_none_unless_it_was_described_as_one(database: str) -> None:
+    def about(name: str, kind: str | None, verb: str = PASSED) -> bytes:
+        typed = {} if kind is None else {"definition": {"type": f"http://adlnet.gov/expapi/activities/{kind}"}}
+        return did("ada", name, verb=verb, object={"id": activity_of(name), **typed})
+
+    log = MemoryLog(1)
+    said = [("module", "module", PASSED), ("both", "module", PASSED), ("both", "course", COMPLETED), ("plain", None, PASSED), ("plain", "course", COMPLETED),
+            ("described", "module", PASSED)]
+    await append(log, describe(log, "described"), post(log, *(about(*each) for each in said)))
+    async with deciding(database, log):
+        await settled(database, log)
+    recorded = {row["matter"].rpartition("/")[2]: row["status"] for row in await decisions(database, kind="course")}
+    async with decider_connection(database) as conn:
+        found = {name: (await judged(conn, ifi_of("ada"), activity_of(name), MOST, COURSE)).status for name, _, _ in said}
+    assert found == {"module": None, "both": "completed", "plain": "passed", "described": "passed"}
+    assert recorded == {name: status for name, status in found.items() if status is not None}
+
+
 async def test_requests_read_the_same_as_deciders_and_only_their_own_tenant(database: str) -> None:
     log = MemoryLog(1)
     await append(log, publish(log, programme("climber", passes("rope"))), post(log, did("ada", "rope")), describe(log, "rope"))
@@ -154,3 +174,44 @@ async def test_requests_read_the_same_as_deciders_and_only_their_own_tenant(data
         await rows.close()
 
 
+async def test_an_award_that_has_expired_since_was_held_before_its_end(database: str) -> None:
+    now = [200_000_000_000_000]
+    log = MemoryLog(1, clock=lambda: now[0])
+    await append(log, publish(log, programme("climber", passes("rope"), validity={"for": "PT1H"})), post(log, did("ada", "rope", timestamp=None)))
+    async with deciding(database, log):
+        await settled(database, log)
+        now[0] += 2 * HOUR
+
+        async def expired() -> bool:
+            return len(await decisions(database)) > 1
+
+        await until(expired)
+    issued, over = await decisions(database)
+    async with decider_connection(database) as conn:
+        known = stored_of(over["seq"])
+        before, within, after = [await judged(conn, ifi_of("ada"), CLIMBER, Moment(known, issued["since"] + at)) for at in (-1, HOUR // 2, HOUR)]
+    assert [each.outcome is not None and each.outcome.met for each in (before, within, after)] == [False, True, False]
+    assert [[held.held.state for held in each.holdings] for each in (before, within, after)] == [[], ["issued"], ["expired"]]
+    assert not any(each.proposed for each in (before, within, after))
+
+
+async def test_an_award_that_was_revoked_by_hand_was_held_before_that_by_the_evidence_it_rested_on(database: str) -> None:
+    now = [200_000_000_000_000]
+    log = MemoryLog(1, clock=lambda: now[0])
+    above = {"credential": {"achievement": f"{HOME}/achievements/climber"}}
+    await append(
+        log, publish(log, programme("climber", passes("rope"))), publish(log, programme("guide", above)), post(log, did("ada", "rope", timestamp=None)))
+    async with deciding(database, log):
+        await settled(database, log)
+        now[0] += HOUR
+        await append(log, revoke(log, (await decisions(database, matter="climber"))[0]))
+        await settled(database, log)
+    issued, revoked = await decisions(database, matter="climber")
+    guide = f"{HOME}/programmes/guide"
+    async with decider_connection(database) as conn:
+        known = 2**54
+        found = [[await judged(conn, ifi_of("ada"), iri, Moment(known, at)) for iri in (CLIMBER, guide)] for at in (revoked["since"] - 1, now[0] + HOUR)]
+    assert issued["since"] < revoked["since"]
+    assert [[[held.held.state for held in each.holdings] for each in line] for line in found] == [[["issued"], ["issued"]], [["revoked"], ["revoked"]]]
+    assert [[each.outcome is not None and each.outcome.met for each in line] for line in found] == [[True, True], [False, False]]
+    assert not any(each.proposed for line in found for each in line)

@@ -18,3 +18,9 @@ def test_tenants_of_one_server_are_different_issuers() -> None:
     own = [issued_by("https://lrs.example.org", tenant, None) for tenant in ("default", "school")]
     assert [each["did"] for each in own] == ["did:web:lrs.example.org", "did:web:lrs.example.org:tenants:school"]
     assert [each["slug"] for each in own] == [None, None]
+
+
+def test_issuers_of_one_slug_in_different_tenants_are_different() -> None:
+    row = {"slug": "university", "name": "University", "url": "https://university.example.org"}
+    assert [issued_by("https://lrs.example.org", tenant, row)["did"] for tenant in ("default", "school")] == [
+        "did:web:lrs.example.org:issuers:university", "did:web:lrs.example.org:tenants:school:issuers:university"]

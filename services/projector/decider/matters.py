@@ -96,7 +96,13 @@ def _skips(row: Waking, held: Sequence[tuple[Holding, Version]]) -> bool:
     at = row.at
     return all(
         not holding.held.suspended and at > holding.held.since and not version.programme.has_window and _met_while_active(version.programme.on)
-        for holding, version in held)
+        and _keeps_its_end(holding, version) for holding, version in held)
+
+
+def _keeps_its_end(holding: Holding, version: Version) -> bool:
+    """Return whether more evidence cannot put off the end of an award: it has none, or is good for a length of time."""
+    validity = version.programme.validity
+    return holding.held.valid_until is None or validity is None or validity.length is not None
 
 
 def _met_while_active(on: Policies) -> bool:

@@ -3,11 +3,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.core.decide import INPUT_REVOKED, INPUT_VOIDED, LAPSED, RULE_CHANGED, SUPERSEDED, Change, Proposed, Unmet, course_change, first_entry, next_change
-from services.core.evidence import ATTEMPTED
+import msgspec
+
+from services.core.decide import (
+    INPUT_REVOKED,
+    INPUT_VOIDED,
+    LAPSED,
+    RULE_CHANGED,
+    SUPERSEDED,
+    Change,
+    Proposed,
+    Unmet,
+    course_change,
+    first_entry,
+    is_for_review,
+    next_change,
+)
+from services.core.evidence import ATTEMPTED, Facts
 from services.core.rules.evaluate import evaluate
 from services.core.rules.facts import Award
 from services.core.rules.outcome import Input, Outcome
+from services.core.rules.tree import Credentials, leaves_of
+from services.core.timeline import stored_of
 from services.core.transcript import Row, fold
 from services.runtime.evaluation.catalog import Catalog, Version
 from services.runtime.evaluation.load import COURSE, PROGRAMME, Barred, Course, Holding, Person
@@ -56,9 +73,20 @@ def judge_programme(person: Person, iri: str, catalog: Catalog, moment: Moment) 
     return _Judge(person, iri, catalog, moment).judge()
 
 
+def for_review(person: Person, iri: str, catalog: Catalog, moment: Moment) -> frozenset[tuple[UUID, int]]:
+    """Return the open awards of a programme (IFI, n) that are left to people: the rule is not met and says so, or a later version is not met and says so.
+
+    The person's facts are those that the versions concerned read, the last one among them, or more.
+    """
+    return _Judge(person, iri, catalog, moment).for_review()
+
+
 def judge_course(person: Person, course: Course, moment: Moment) -> Judgement:
-    """Judge whether an activity is a course that the learner has completed. The person's facts are those about it, or more."""
-    rows = [fact for fact in person.about(course.activity) if fact.said.klass != ATTEMPTED and fact.at <= moment.as_of]
+    """Judge whether an activity is a course that the learner has completed. The person's facts are those about it, or more.
+
+    Unless it was described as a course, statements that call it something else do not count.
+    """
+    rows = [fact for fact in person.about(course.activity) if _may_complete(fact.said, course) and fact.at <= moment.as_of]
     holdings = _in_order(person.of(COURSE, course.iri))
     is_course = course.described or any(fact.said.kind == "course" for fact in rows)
     line = fold([Row(fact.statement, fact.seq, fact.at, fact.level, fact.said) for fact in rows]) if is_course else None
@@ -78,6 +106,11 @@ def judge_course(person: Person, course: Course, moment: Moment) -> Judgement:
     if not held and deciding is not None and (change := changed(None)) is not None:
         proposed.append(Proposed(COURSE, course.iri, deciding.ifi, 1 + _count(holdings, deciding.ifi), 1, change, is_credential=False))
     return Judgement(COURSE, course.iri, tuple(holdings), tuple(proposed), status=status)
+
+
+def _may_complete(said: Facts, course: Course) -> bool:
+    """Return whether a statement counts for the completion of a course: just those wake it (services/projector/projections/learners_wakes.py)."""
+    return said.klass != ATTEMPTED and (course.described or said.kind is None or said.kind == "course")
 
 
 class _Judge:
@@ -109,6 +142,20 @@ class _Judge:
             proposed = (Proposed(
                 PROGRAMME, self._iri, ifi, 1 + _count(holdings, ifi), 1, change, is_credential=version.achievement is not None, after=after),)
         return Judgement(PROGRAMME, self._iri, tuple(holdings), proposed, version, outcome, next_change_at=outcome.next_change_at)
+
+    def for_review(self) -> frozenset[tuple[UUID, int]]:
+        """Return the awards that are left to people."""
+        return frozenset(
+            (holding.ifi, holding.held.n) for holding in self._person.of(PROGRAMME, self._iri) if not holding.held.closed and self._is_for_review(holding))
+
+    def _is_for_review(self, holding: Holding) -> bool:
+        version, last = self._catalog.judging(self._iri, holding.held.version), self._catalog.latest.get(self._iri)
+        if version is None or last is None:
+            return False
+        outcome = self._evaluate(version, holding.after)
+        if is_for_review(holding.held, version.programme, outcome, self._as_of, lambda: self._unmet(holding, version)):
+            return True
+        return last.seq > version.seq and last.programme.on.rule_changed == "review" and not self._evaluate(last, holding.after).met
 
     def _next(self, version: Version, after: int | None) -> tuple[int | None, Outcome]:
         """Return what the version says of the award to come, and the end of the one before it.
@@ -157,19 +204,31 @@ class _Judge:
 
     def _unmet(self, holding: Holding, version: Version) -> Unmet:
         """Return why the rule of a held award is not met."""
-        if not self._counts(given["credential"] for given in holding.held.inputs if "credential" in given):
+        if self._is_withdrawn(holding, version):
             return Unmet(INPUT_REVOKED)
         own = self._catalog.versions.get((self._iri, holding.held.version))
         if own is not None and own.number != version.number and self._evaluate(own, holding.after).met:
             return Unmet(RULE_CHANGED)
-        if version.programme.has_window and (lapse := self._lapse(holding, version)) is not None:
+        if (lapse := self._lapse(holding, version)) is not None:
             return Unmet(LAPSED, lapse)
         return Unmet(INPUT_VOIDED)
 
-    def _counts(self, credentials: Iterable[str]) -> bool:
-        """Return whether all these credentials of the learner are active."""
-        active = {str(award.credential) for award in self._awards if _is_active(award, self._as_of)}
-        return all(credential in active for credential in credentials)
+    def _is_withdrawn(self, holding: Holding, version: Version) -> bool:
+        """Return whether a clause is not met because credentials were revoked or suspended since the rule was last said to be met (ADR 19)."""
+        gone = {
+            other.held.credential for other in self._person.holdings
+            if other.held.credential is not None and other.held.state in {"revoked", "suspended"} and stored_of(other.held.last_seq) > holding.met}
+        if not gone:
+            return False
+        back = [
+            award._replace(ended=None, suspended=False, revoked=False, valid_until=None) if award.credential in gone else award for award in self._awards]
+        return any(
+            self._grants(version, leaf, holding.after, back) and not self._grants(version, leaf, holding.after, self._awards)
+            for leaf in leaves_of(version.programme.requires) if isinstance(leaf, Credentials))
+
+    def _grants(self, version: Version, leaf: Credentials, after: int | None, awards: list[Award]) -> bool:
+        """Return whether these awards are what a clause asks for."""
+        return evaluate(msgspec.structs.replace(version.programme, requires=leaf), (), awards, {}, self._as_of, after).met
 
     def _lapse(self, holding: Holding, version: Version) -> int | None:
         """Return from when on the rule was not met for time alone, by the evidence there is now; None if that never met it since the award began."""
@@ -201,10 +260,3 @@ def _count(holdings: Iterable[Holding], ifi: UUID) -> int:
 
 def _is_barred(barred: Iterable[Barred], ifi: UUID, seq: int) -> bool:
     return any(seq <= one.seq and ifi in one.ifis for one in barred)
-
-
-def _is_active(award: Award, as_of: int) -> bool:
-    ends = [end for end in (award.ended, award.valid_until) if end is not None]
-    return not award.revoked and not award.suspended and award.since <= as_of and all(end > as_of for end in ends)
-
-

@@ -10,10 +10,11 @@ import orjson
 
 from services.core.evidence import unpack
 from services.core.identity import components
-from services.core.ledger import Entry, Held, Ledger
+from services.core.ledger import Entry, Held, Ledger, held_at
 from services.core.rules.facts import Award, Fact
 from services.core.rules.tree import Cmi5, Credentials, Statements, Sum, nodes
 from services.core.syntax import timestamp
+from services.core.timeline import stored_of
 from services.runtime.evaluation.catalog import Catalog, Version
 from services.runtime.evaluation.moment import Moment, Rows
 from services.runtime.postgres import Statements as Sql
@@ -22,6 +23,13 @@ _sql = Sql(Path(__file__).with_suffix(".sql"))
 COURSE, PROGRAMME = "course", "programme"
 """Kinds of matters."""
 _AT_ONCE = 500
+_IN_A_THREAD = 20_000
+"""So many facts are put in order beside what else the process does."""
+_MET = frozenset({"issued", "updated", "reinstated", "expiring"})
+
+
+class TooManyFacts(Exception):
+    """There are more statements than were asked for."""
 
 
 class Members(NamedTuple):
@@ -45,6 +53,8 @@ class Holding(NamedTuple):
     held: Held
     after: int | None
     """The end of the award that it renews, under which it was issued and is judged; None: there is none."""
+    met: int = 0
+    """The latest instant at which an entry of it was decided that says its rule is met."""
 
 
 class Barred(NamedTuple):
@@ -116,15 +126,21 @@ async def load_people(rows: Rows, tenant_id: int, members: Sequence[Members], mo
         ledgers.setdefault((row["ifi"], row["kind"], row["matter"]), _Book()).add(row)
     for (ifi, kind, matter), book in ledgers.items():
         person = people[of[ifi]]
-        person.holdings += tuple(Holding(kind, matter, ifi, held, book.after.get(held.n)) for held in book.ledger.awards)
-    for person in people:
-        person.awards = tuple(award for holding in person.holdings if (award := _award(holding, catalog)) is not None)
-    await _load_barred(rows, tenant_id, people, moment.known)
+        then = {held.n: held for held in book.at(moment)}
+        found = [Holding(kind, matter, ifi, then.get(held.n, held), book.after.get(held.n), book.met.get(held.n, 0)) for held in book.ledger.awards]
+        person.holdings += tuple(holding for holding in found if holding.held.n in then)
+        person.awards += tuple(award for holding in found if (award := _award(holding, catalog)) is not None)  # one of after `as_of` tells what may change
+    await _load_barred(rows, tenant_id, people, moment)
     return people
 
 
-async def load_facts(rows: Rows, tenant_id: int, people: Sequence[Person], moment: Moment, activities: Collection[UUID] | None) -> None:
-    """Give these learners their statements that stood at the moment: about these activities, None: about all. Facts of after `as_of` are among them."""
+async def load_facts(
+    rows: Rows, tenant_id: int, people: Sequence[Person], moment: Moment, activities: Collection[UUID] | None, most: int | None = None,
+) -> None:
+    """Give these learners their statements that stood at the moment: about these activities, None: about all. Facts of after `as_of` are among them.
+
+    Raises TooManyFacts if they are more than `most` together.
+    """
     of = {ifi: person for person in people for ifi in person.members.ifis}
     facts_of: dict[UUID, list[Fact]] = {person.members.learner: [] for person in people}
     for person in people:
@@ -132,16 +148,22 @@ async def load_facts(rows: Rows, tenant_id: int, people: Sequence[Person], momen
     if not of or (activities is not None and not activities):
         return
     if activities is None:
-        found = await rows.fetch(_sql.facts, tenant_id, list(of), moment.known)
+        found = await rows.fetch(_sql.facts, tenant_id, list(of), moment.known, None if most is None else most + 1)
     else:
-        found = await rows.fetch(_sql.facts_about, tenant_id, list(of), moment.known, list(activities))
+        found = await rows.fetch(_sql.facts_about, tenant_id, list(of), moment.known, None if most is None else most + 1, list(activities))
+    if most is not None and len(found) > most:
+        raise TooManyFacts
     for n, (ifi, activity, statement, seq, at, facts, assured) in enumerate(found):
         if n % _AT_ONCE == 0:
             await asyncio.sleep(0)  # others of the process have their turn
         said = unpack(facts)
         facts_of[of[ifi].members.learner].append(Fact(statement, seq, at, ifi, activity, max(said.level, assured or 0), said))
     for person in people:
-        person.give(facts_of[person.members.learner])
+        facts = facts_of[person.members.learner]
+        if len(facts) > _IN_A_THREAD:
+            await asyncio.to_thread(person.give, facts)
+        else:
+            person.give(facts)
 
 
 async def load_courses(rows: Rows, tenant_id: int, activities: Collection[UUID], known: int) -> dict[UUID, Course]:
@@ -173,27 +195,37 @@ def reads_credentials(version: Version) -> bool:
 class _Book:
     """The ledger of one IFI in one matter while it is read."""
 
-    __slots__ = ("after", "ledger")
+    __slots__ = ("_entries", "after", "ledger", "met")
 
     def __init__(self) -> None:
-        self.ledger, self.after = Ledger([]), dict[int, int]()
+        self.ledger, self.after, self.met, self._entries = Ledger([]), dict[int, int](), dict[int, int](), list[Entry]()
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Take in the next entry that counts."""
-        self.ledger.accept(Entry(
+        entry = Entry(
             id=row["id"], seq=row["seq"], state=row["state"], n=row["n"], k=row["k"], since=row["since"], known_at=row["known_at"],
             valid_until=row["valid_until"], version=row["version"], rule=row["rule"], status=row["status"], remind=_instant(row["remind"]),
             reason=row["reason"], credential=UUID(row["credential"]) if row["credential"] else None,
-            inputs=tuple(orjson.loads(row["inputs"])) if row["inputs"] else ()))
+            inputs=tuple(orjson.loads(row["inputs"])) if row["inputs"] else ())
+        self.ledger.accept(entry)
+        self._entries.append(entry)
+        if entry.state in _MET:
+            self.met[entry.n] = entry.known_at
         if row["k"] == 1 and (after := _instant(row["after"])) is not None:
             self.after[row["n"]] = after
 
+    def at(self, moment: Moment) -> list[Held]:
+        """Return the awards as they were then, by all that was read."""
+        return self.ledger.awards if moment.as_of >= moment.known_at else held_at(self._entries, moment.as_of)
 
-async def _load_barred(rows: Rows, tenant_id: int, people: Sequence[Person], known: int) -> None:
+
+async def _load_barred(rows: Rows, tenant_id: int, people: Sequence[Person], moment: Moment) -> None:
     """Note what does not count any more: of whom the revoked award's IFI was one with when it was revoked, whatever became of the links since."""
     ifis = [ifi for person in people for ifi in person.members.ifis]
     found: list[Barred] = []
-    for row in await rows.fetch(_sql.revocations, tenant_id, ifis, known):
+    for row in await rows.fetch(_sql.revocations, tenant_id, ifis, moment.known):
+        if stored_of(row["seq"]) > moment.as_of:
+            continue
         (then,) = await load_members(rows, tenant_id, [row["ifi"]], row["seq"])
         found.append(Barred(row["matter"], frozenset(then.ifis), row["seq"]))
     if found:

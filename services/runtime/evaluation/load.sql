@@ -55,7 +55,7 @@ cross join lateral (select seq, matter, ifi from revocation where tenant_id = $1
 order by r.seq;
 
 -- name: facts
--- The statements of these IFIs that stood then.
+-- The statements of these IFIs that stood then, at most $4 of them (null: all).
 select f.*
 from unnest($2::uuid[]) as n (ifi)
 cross join lateral (
@@ -68,12 +68,13 @@ cross join lateral (
     from evidence e
     where e.tenant_id = $1 and e.ifi = n.ifi and e.seq <= $3 and (e.voided is null or e.voided > $3)
     order by e.ifi, e.activity, e.at, e.seq offset 0
-) f;
+) f
+limit $4;
 
 -- name: facts_about
 -- Those about these activities.
 select f.*
-from unnest($2::uuid[]) as n (ifi) cross join unnest($4::uuid[]) as a (activity)
+from unnest($2::uuid[]) as n (ifi) cross join unnest($5::uuid[]) as a (activity)
 cross join lateral (
     select e.ifi, e.activity, e.statement_id, e.seq, e.at, e.facts, (
         select max(s.level)
@@ -84,7 +85,8 @@ cross join lateral (
     from evidence e
     where e.tenant_id = $1 and e.ifi = n.ifi and e.activity = a.activity and e.seq <= $3 and (e.voided is null or e.voided > $3)
     offset 0
-) f;
+) f
+limit $4;
 
 -- name: courses
 -- These activities, and whether each was described as a course then.

@@ -149,7 +149,7 @@ def assert_programme(now: Known, iri: str, person: Person, theirs: list[dict[str
     held = [award for award in mine if not award["closed"]]
     active = [award for award in held if not award["suspended"]]
     credentials = [award for award in theirs if award["achievement"]]
-    last_end = max((award["valid_until"] for award in mine if award["state"] == "expired"), default=None)
+    last_end = max((award["ended"] for award in mine if award["state"] == "expired"), default=None)
     due = oracle.due(now, iri, person, credentials, last_end)
     if now.is_retired(iri) and not held:
         return

@@ -4,6 +4,7 @@ from services.core.rules.language import parse
 from tests.unit.rules.given import programme
 
 HOME = "https://lrs.example.org/"
+IRI = f"{HOME}programmes/{{}}".format
 
 
 def published(name: str, requires: str, *, version: int = 1, award: str = "{type: Badge}") -> Published:
@@ -25,25 +26,40 @@ def test_no_programme_that_can_be_written_is_true_of_nothing() -> None:
 def test_programmes_may_build_on_each_other() -> None:
     steps = [published("a", needs("b")), published("b", needs("c")), published("c", LEAF)]
 
-    assert find_cycle([*steps, published("d", f"{{all: [{needs('a')}, {needs('b')}]}}")]) is None
+    assert find_cycle([*steps, published("d", f"{{all: [{needs('a')}, {needs('b')}]}}")], IRI("d")) is None
 
 
 def test_a_ring_is_found_and_named() -> None:
-    ring = find_cycle([published("a", needs("b")), published("b", needs("c")), published("c", f"{{any: [{LEAF}, {needs('a')}]}}"), published("d", LEAF)])
+    last = published("c", f"{{any: [{LEAF}, {needs('a')}]}}")
+    ring = find_cycle([published("a", needs("b")), published("b", needs("c")), last, published("d", LEAF)], IRI("a"))
 
     assert ring == [f"{HOME}programmes/{name}" for name in "abca"]
-    assert find_cycle([published("a", needs("a"))]) == [f"{HOME}programmes/a"] * 2
+    assert find_cycle([published("a", needs("a"))], IRI("a")) == [f"{HOME}programmes/a"] * 2
 
 
 def test_a_ring_may_go_through_an_older_version_an_alignment_or_an_issuer() -> None:
     aligned = "{type: Badge, alignment: [{targetUrl: 'x:item', targetFramework: 'x:framework'}]}"
 
-    assert find_cycle([published("a", needs("b")), published("b", LEAF), published("b", needs("a"), version=2)])
-    assert find_cycle([published("a", "{credential: {alignment: 'x:framework'}}"), published("b", needs("a"), award=aligned)])
-    assert find_cycle([published("a", "{credential: {issuer: own}}")])
-    assert find_cycle([published("a", "{credential: {issuer: own, achievement: 'x:of-others'}}")]) is None
-    assert find_cycle([published("a", "{credential: {issuer_in: [museum]}}")]) is None
+    assert find_cycle([published("a", needs("b")), published("b", LEAF), published("b", needs("a"), version=2)], IRI("b"))
+    assert find_cycle([published("a", "{credential: {alignment: 'x:framework'}}"), published("b", needs("a"), award=aligned)], IRI("a"))
+    assert find_cycle([published("a", "{credential: {issuer: own}}")], IRI("a"))
+    assert find_cycle([published("a", "{credential: {issuer: own, achievement: 'x:of-others'}}")], IRI("a")) is None
+    assert find_cycle([published("a", "{credential: {issuer_in: [museum]}}")], IRI("a")) is None
 
 
 def test_a_long_chain_is_no_ring() -> None:
-    assert find_cycle([published(f"p{number}", needs(f"p{number + 1}")) for number in range(300)]) is None
+    assert find_cycle([published(f"p{number}", needs(f"p{number + 1}")) for number in range(300)], IRI("p0")) is None
+
+
+def test_a_ring_is_found_behind_another_one_and_other_rings_are_none_of_its_business() -> None:
+    others = [published("a", needs("b")), published("b", needs("a"))]
+    new = published("z", f"{{all: [{needs('a')}, {needs('y')}]}}")
+
+    assert find_cycle([*others, published("y", needs("z")), new], IRI("z")) == [IRI("z"), IRI("y"), IRI("z")]
+    assert find_cycle([*others, published("y", LEAF), new], IRI("z")) is None
+
+
+def test_a_ring_that_was_closed_all_the_same_awards_nothing_by_itself() -> None:
+    ring = [published("a", needs("b")), published("b", needs("a"))]
+
+    assert not any(true_of_nothing(version.programme) for version in ring)
