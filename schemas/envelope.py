@@ -101,6 +101,8 @@ class ProgrammeBody(msgspec.Struct, frozen=True):
     """From when on it is in force; none: at once."""
     achievement: str | None = None
     """The IRI of what it awards; none: it awards no credential."""
+    repeat: UUID | None = None
+    """What the publisher's Idempotency-Key makes: a request with the same one is the same publication."""
 
 
 class RetirementBody(msgspec.Struct, frozen=True):

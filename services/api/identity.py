@@ -14,7 +14,6 @@ from services.core.errors import BadRequest, Conflict, NotFound
 from services.runtime.auth import Caller
 
 PATH = "/v1/identity/links"
-_MAX_IDEMPOTENCY_KEY = 255
 
 
 class Links:
@@ -33,7 +32,7 @@ class Links:
         if first == second:  # a mailbox and its own SHA-1 may well be linked: it says nothing new, and does no harm
             raise BadRequest("These two agents are the same already.", pointer="/agents/1")
         agents, reason = [actor.agent_of(first), actor.agent_of(second)], body.get("reason", "")
-        link_id = self._new_id(request, caller)
+        link_id = writes.repeatable_id(self._api, request, caller, "link") or self._api.state.new_id()
         known = await self._find(caller, link_id) if "idempotency-key" in request.headers else None
         if known is not None:
             if orjson.loads(known["agents"]) != agents or known["reason"] != reason:
@@ -61,14 +60,6 @@ class Links:
         says = {"id": str(found["id"]), "by": caller.authority}
         positions = await writes.append(self._api, [writes.record(self._api, caller, actor.identity(first) or first, "identity.unlinked", says)])
         return no_content(await self._api.written(request, positions))
-
-    def _new_id(self, request: Request, caller: Caller) -> UUID:
-        key = request.headers.get("idempotency-key")
-        if key is None:
-            return self._api.state.new_id()
-        if not 0 < len(key) <= _MAX_IDEMPOTENCY_KEY:
-            raise BadRequest(f"The Idempotency-Key has 1 to {_MAX_IDEMPOTENCY_KEY} characters.")
-        return self._api.state.hashes.id("link", caller.tenant, caller.key, key)
 
     async def _find(self, caller: Caller, link_id: UUID) -> asyncpg.Record | None:
         sql = learners.SQL.compose("link")

@@ -2,6 +2,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
+from uuid import UUID
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -52,6 +53,16 @@ async def read_bytes(request: Request, limit: int) -> bytes:
     """Return the body, of `limit` bytes at most. Raises TooLarge."""
     declared = request.headers.get("content-length")
     return await http.read_body(_receive(request), None if declared is None else declared.encode(), limit=limit, deadline_s=_BODY_S)
+
+
+def repeatable_id(api: Api, request: Request, caller: Caller, purpose: str) -> UUID | None:
+    """Return the id that the request's Idempotency-Key gives what it makes, the same for each repetition; None without one. Raises BadRequest."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= _MAX_IDEMPOTENCY_KEY:
+        raise BadRequest(f"The Idempotency-Key has 1 to {_MAX_IDEMPOTENCY_KEY} characters.")
+    return api.state.hashes.id(purpose, caller.tenant, caller.key, key)
 
 
 def record(api: Api, caller: Caller, identity: str, kind: Kind, body: dict[str, Any]) -> NewRecord:

@@ -3,6 +3,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -36,9 +37,10 @@ class Publishing:
         caller = await self._api.caller(request, "lrs:manage")
         read_params(request, ())
         sent = await read(request)
-        if "idempotency-key" in request.headers and await self._judged(caller, sent.programme):  # an answer was lost: this very text is published
+        repeat = writes.repeatable_id(self._api, request, caller, "programme")
+        if repeat is not None and await self._judged(caller, sent.programme, repeat):  # an answer was lost: this very publication stands
             return self._published(sent, {"LRS-Outcome": "stored"})
-        body = await checked(self._api, caller, sent)
+        body = await checked(self._api, caller, sent) | ({} if repeat is None else {"repeat": str(repeat)})
         positions = await writes.append(self._api, [writes.record(self._api, caller, _place(sent.programme.iri), "programme.published", body)])
         headers = await self._api.written(request, positions)
         accepted: bool | None = None
@@ -63,11 +65,11 @@ class Publishing:
         positions = await writes.append(self._api, [writes.record(self._api, caller, _place(says["iri"]), "programme.retired", says)])
         return no_content(await self._api.written(request, positions))
 
-    async def _judged(self, caller: Caller, programme: Programme) -> bool | None:
-        """Return whether the fold took this version in, None while it has not come to it."""
-        sql = published.SQL.compose("judged")
+    async def _judged(self, caller: Caller, programme: Programme, repeat: UUID | None = None) -> bool | None:
+        """Return whether the fold took this version in, None while it has not come to it; with `repeat` only as published by that request."""
+        sql = published.SQL.compose("judged", repeated=("repeated",) if repeat else ())
         accepted: bool | None = await self._api.rows(caller.tenant_id).fetchval(sql.text, *sql.args({
-            "tenant": caller.tenant_id, "iri": programme.iri, "version": programme.version, "rule": programme.sha256}))
+            "tenant": caller.tenant_id, "iri": programme.iri, "version": programme.version, "rule": programme.sha256, "repeat": str(repeat)}))
         return accepted
 
 

@@ -30,8 +30,12 @@ order by p.seq
 -- name: judged
 -- Whether this very version counts: true, false, or no row while its record is not folded.
 select bool_or(p.accepted) as accepted from programme p
-where p.tenant_id = :tenant and p.iri = :iri and p.version = :version and p.rule = :rule
+where p.tenant_id = :tenant and p.iri = :iri and p.version = :version and p.rule = :rule {repeated}
 having count(*) > 0
+
+-- name: repeated
+-- The publication of one request.
+and p.body->>'repeat' = :repeat
 
 -- name: in_force
 -- Whether it judges by now, if no later version does.
