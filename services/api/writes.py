@@ -23,6 +23,7 @@ from services.runtime.postgres import or_unavailable
 MAX_VALUES = 50_000
 """How many values a body may hold."""
 _BODY_S, _AFTERWARDS_S = 30.0, 2.0
+_MAX_IDEMPOTENCY_KEY = 255
 
 
 async def read_json(api: Api, request: Request, model: type[BaseModel], *, may_be_empty: bool = False) -> dict[str, Any]:
