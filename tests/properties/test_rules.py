@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from services.core import vocabulary
 from services.core.rules import language
+from services.core.rules.calendar import FIRST, LAST
 from services.core.rules.evaluate import evaluate
 from services.core.rules.outcome import Explained, Outcome
 from services.core.rules.wake_keys import key_of_programme, keys_of, keys_of_award, keys_of_fact
@@ -105,6 +106,12 @@ def test_more_evidence_never_unmeets(world: World) -> None:
 @given(worlds())
 def test_what_shares_no_key_with_a_programme_changes_nothing_of_it(world: World) -> None:
     wakes_for_what_it_reads(world)
+
+
+@MANY
+@given(worlds())
+def test_nobody_of_whom_nothing_is_known_meets_a_rule(world: World) -> None:
+    assert not any(evaluate(world.read, (), (), world.structures, as_of).met for as_of in (FIRST, 0, LAST))
 
 
 @FEWER

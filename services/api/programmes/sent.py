@@ -6,8 +6,7 @@ from typing import Any
 from fastapi import Request
 
 from services.api import writes
-from services.core.errors import BadRequest, InvalidProgramme
-from services.core.rules.checks import true_of_nothing
+from services.core.errors import BadRequest
 from services.core.rules.language import parse
 from services.core.rules.tree import Programme
 from services.runtime import http
@@ -33,8 +32,6 @@ async def read(request: Request) -> Sent:
         raise BadRequest("A programme is YAML or JSON: send it with Content-Type application/yaml or application/json.")
     body = await writes.read_bytes(request, _MAX_BYTES)
     programme = await asyncio.to_thread(parse, body)  # a large one takes long to read
-    if true_of_nothing(programme):
-        raise InvalidProgramme("/requires is true of a learner of whom nothing is known: everybody would have it.", pointer="/requires")
     return Sent(programme, body.decode("utf-8-sig"))
 
 

@@ -1,16 +1,9 @@
-"""What must not be published, though each clause of it may stand: rules true of no evidence, and programmes that wait for each other in a ring."""
+"""What must not be published, though each programme of it may stand: programmes that wait for each other in a ring."""
 from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from services.core.rules.calendar import FIRST, LAST
-from services.core.rules.evaluate import evaluate
 from services.core.rules.tree import Credentials, Programme, leaves_of
-
-
-def true_of_nothing(programme: Programme) -> bool:
-    """Return whether a learner of whom nothing is known would have what the programme asks for, at some time."""
-    return any(evaluate(programme, (), (), {}, instant).met for instant in (FIRST, 0, LAST))
 
 
 class Clause(NamedTuple):
