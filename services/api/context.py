@@ -80,7 +80,7 @@ class Api:
 
 _PLANNED = "select set_config('plan_cache_mode', 'force_custom_plan', true)"
 IN_ORDER = _PLANNED + "".join(
-    f", set_config('enable_{way}', 'off', true)" for way in ("hashjoin", "mergejoin", "sort", "bitmapscan", "seqscan"))
+    f", set_config('enable_{way}', 'off', true)" for way in ("hashjoin", "mergejoin", "material", "sort", "bitmapscan", "seqscan"))
 
 
 async def fetch_planned(rows: RowsOf, text: str, args: Sequence[object], *, in_order: bool = False) -> list[asyncpg.Record]:

@@ -1,6 +1,6 @@
 """What must not be published, though each programme of it may stand: programmes that wait for each other in a ring."""
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from services.core.rules.tree import Credentials, Programme, leaves_of
@@ -41,11 +41,12 @@ def find_cycle(published: Iterable[Published], through: str) -> list[str] | None
     All versions of a programme are one: what is awarded under an old one is read as what is awarded under the last.
     """
     versions = list(published)
-    reads = {version.iri: set[str]() for version in versions}
-    for version in versions:
-        clauses = credential_edges(version.programme)
-        reads[version.iri].update(other.iri for other in versions if any(_counts(clause, other) for clause in clauses))
-    return _ring({iri: sorted(others) for iri, others in reads.items()}, through)
+
+    def reads(iri: str) -> list[str]:
+        clauses = {clause for version in versions if version.iri == iri for clause in credential_edges(version.programme)}
+        return sorted({other.iri for other in versions if any(_counts(clause, other) for clause in clauses)}) if clauses else []
+
+    return _ring(reads, through)
 
 
 def _counts(clause: Clause, version: Published) -> bool:
@@ -68,12 +69,12 @@ def targets(programme: Programme) -> tuple[str, ...]:
     return tuple(each[name] for each in alignment for name in ("targetUrl", "targetFramework") if name in each)
 
 
-def _ring(reads: dict[str, list[str]], through: str) -> list[str] | None:
+def _ring(reads: Callable[[str], list[str]], through: str) -> list[str] | None:
     """Return the shortest way of the graph from a node back to itself, by a walk in breadth."""
     ways, seen = deque([[through]]), set[str]()
     while ways:
         way = ways.popleft()
-        for step in reads.get(way[-1], ()):
+        for step in reads(way[-1]):
             if step == through:
                 return [*way, step]
             if step not in seen:
