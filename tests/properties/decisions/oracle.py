@@ -75,16 +75,15 @@ class Known:
         voided = reference_fold.voided_among(first)
         return [copy for id_, copy in first.items() if id_ not in voided]
 
-    def facts(self, iri: str) -> dict[Identity, list[Said]]:
-        """Return what counts for a programme of what everybody did, as facts of the naive reading."""
+    def facts(self) -> list[Said]:
+        """Return what everybody did, as facts of the naive reading."""
         standing = self.standing()
         assured = reference_fold.assurances({copy.statement["id"]: copy for copy in standing}, set())
-        cut = self.cut_offs(iri)
-        found: dict[Identity, list[Said]] = {}
+        found: list[Said] = []
         for copy in standing:
             who = reference_fold.identity(copy.statement["actor"])
-            if who is not None and copy.statement["object"].get("objectType", "Activity") == "Activity" and copy.seq > cut.get(who, -1):
-                found.setdefault(who, []).append(_fact(copy, who, assured))
+            if who is not None and copy.statement["object"].get("objectType", "Activity") == "Activity":
+                found.append(_fact(copy, who, assured))
         return found
 
     def cut_offs(self, iri: str) -> dict[Identity, int]:
@@ -110,7 +109,7 @@ def known(records: Iterable[Placed], through: int, counts: Callable[[Placed], bo
     found = Known(through)
     for placed in sorted(records, key=lambda placed: placed.seq):
         if placed.stored <= through:
-            _take(found, placed, counts)
+            take(found, placed, counts)
     return found
 
 
@@ -132,13 +131,18 @@ def due(now: Known, iri: str, person: Person, awards: list[Said], last_end: int 
 
     `awards` are all there are of the person's.
     """
-    facts = [fact for who, each in now.facts(iri).items() if who in person for fact in each]
     cut = now.cut_offs(iri)
+    facts = [fact for fact in now.facts() if fact["ifi"] in person and fact["seq"] > cut.get(fact["ifi"], -1)]
     counting = [award for award in awards if award["seq"] > cut.get(award["ifi"], -1)]
     rule = now.versions(iri)[-1]["programme"]
-    answer = Reading(rule, facts, counting, {}, last_end).answer(now.through)
+    return due_after(last_end, lambda end: Reading(rule, facts, counting, {}, end).answer(now.through))
+
+
+def due_after(last_end: int | None, after: Callable[[int | None], Answer]) -> Answer | None:
+    """Return what is due after the end of the last award; `after` is what the rule says of an award to come after an end."""
+    answer = after(last_end)
     while answer.met and answer.expired:  # over before it was known: passed over like one that was given, for the next may be due
-        later = Reading(rule, facts, counting, {}, answer.valid_until).answer(now.through)
+        later = after(answer.valid_until)
         if not later.met or answer.valid_until is None or (last_end is not None and answer.valid_until <= last_end):
             break
         last_end, answer = answer.valid_until, later
@@ -161,7 +165,8 @@ def _type(copy: Copy) -> Any:
     return copy.statement["object"].get("definition", {}).get("type")
 
 
-def _take(found: Known, placed: Placed, counts: Callable[[Placed], bool]) -> None:
+def take(found: Known, placed: Placed, counts: Callable[[Placed], bool]) -> None:
+    """Note what one more record says, later than all before."""
     kind, body = placed.said["kind"], placed.said.get("body", {})
     if kind == "statements":
         statement = json.loads(json.dumps(placed.said["statements"][0]["raw"]))

@@ -1,4 +1,7 @@
-"""A log, a fold and deciders driven step by step: time passes when the history says so, appends go wrong when it says so, partitions lag as they like."""
+"""A log and a fold driven step by step: time passes when the history says so, appends go wrong when it says so, partitions lag as they like and have clocks
+of their own.
+"""
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,22 +13,49 @@ from services.projector.projections.learners import LearnersProjection
 from services.projector.reader import statements_of
 from services.projector.run import RecordAt, Run
 from services.runtime.group_commit import unavailable
-from services.runtime.log import LogRecord, NewRecord, Position
+from services.runtime.log import LogEnd, LogRecord, NewRecord, Position
 from services.runtime.memory_log import MemoryLog
 
 TENANT_ID = 1
+OUTCOMES = (*["well"] * 8, "lost", "unheard", "late", "refused")
+"""What may become of an append."""
 _MOVE = "update projection_cursor set position = $3, last_stored = greatest(last_stored, $4) where name = 'learners' and version = $1 and partition = $2"
+
+
+class Clocks:
+    """The partitions' clocks, each ahead of or behind the history's time. One may be set back: what its partition stores rises all the same."""
+
+    def __init__(self, partitions: int, chance: random.Random, widest: int, *, shift: bool) -> None:
+        """None is ever wrong by more than `widest` microseconds; `shift`: they are set anew now and then."""
+        self._chance, self._widest, self._shift = chance, widest, shift
+        self.wrong_by = self._anew(partitions)
+        self._least, self._most = min(self.wrong_by), max(self.wrong_by)
+
+    def shift(self) -> None:
+        """Set each of them anew, if they are such clocks."""
+        if self._shift:
+            self.wrong_by = self._anew(len(self.wrong_by))
+            self._least, self._most = min(self._least, *self.wrong_by), max(self._most, *self.wrong_by)
+
+    @property
+    def difference(self) -> int:
+        """By how much one partition may be ahead of another: one whose clock was set back stays ahead till time has caught up."""
+        return 0 if len(self.wrong_by) == 1 else self._most - self._least
+
+    def _anew(self, partitions: int) -> list[int]:
+        return [self._chance.randint(-self._widest, self._widest) for _ in range(partitions)]
 
 
 class FaultyLog(MemoryLog):
     """A log in memory whose next append may fail: refused, of unknown outcome and lost, or of unknown outcome and landing later, or twice."""
 
-    def __init__(self, partitions: int, now: int) -> None:
+    def __init__(self, partitions: int, now: int, clocks: Clocks) -> None:
         """It stands at the instant `now` until that is set anew."""
-        self.now = now
+        self.now, self.clocks = now, clocks
         self.next_append = "well"
         self.late: list[NewRecord] = []
-        super().__init__(partitions, clock=lambda: self.now)
+        self._reads = 0
+        super().__init__(partitions, clock=lambda: self.now + self.clocks.wrong_by[self._reads])
 
     async def append(self, records: Sequence[NewRecord]) -> list[Position]:
         """Append, or fail as `next_append` says."""
@@ -38,6 +68,14 @@ class FaultyLog(MemoryLog):
             await super().append(records)
         raise unavailable(f"The append went {how}.", sent=how != "refused")
 
+    async def tick(self, partitions: Sequence[int]) -> list[LogEnd]:
+        """Let everything to come be stored after now, by each partition's own clock."""
+        ends = []
+        for partition in partitions:
+            self._reads = partition
+            ends += await super().tick([partition])
+        return ends
+
     async def land(self) -> None:
         """Let what was late arrive."""
         late, self.late = self.late, []
@@ -47,9 +85,24 @@ class FaultyLog(MemoryLog):
         """Return all records of a partition."""
         return self._partitions[partition].records
 
+    @property
+    def gap(self) -> int:
+        """How far the partition that is most ahead has stored past the one that is most behind."""
+        passed = [self.passed(partition) for partition in range(self.partitions)]
+        return max(passed) - min(passed)
+
+    @property
+    def size(self) -> int:
+        """How many records there are."""
+        return sum(len(kept.records) for kept in self._partitions)
+
     def passed(self, partition: int) -> int:
         """Return the instant that everything to come will be stored after."""
         return self._partitions[partition].last_stored
+
+    def _append(self, record: NewRecord) -> Position:
+        self._reads = record.partition
+        return super()._append(record)
 
 
 class Fold:
@@ -98,5 +151,3 @@ class Fold:
 
     def _is_at_end(self, partition: int) -> bool:
         return self._heads[partition].next_offset >= len(self._log.records(partition))
-
-

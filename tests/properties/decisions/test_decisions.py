@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
-from tests.properties.decisions import oracle
+from tests.properties.decisions import held, oracle
 from tests.properties.decisions.history import TENANT, History
 from tests.properties.decisions.house import House, Rows, house
 from tests.properties.decisions.oracle import Known, Placed
 from tests.properties.decisions.programmes import COURSE, PROGRAMMES
-from tests.reference_fold import Identity, Person
+from tests.properties.decisions.running import Running
+from tests.properties.decisions.simulation import OUTCOMES, Clocks, FaultyLog
+from tests.properties.decisions.stood import assert_stood
+from tests.reference_fold import Identity
 
 SOAK = bool(os.environ.get("TESTAMUR_SOAK"))
 HISTORIES = int(os.environ.get("TESTAMUR_HISTORIES") or (10_000 if SOAK else 200))
@@ -25,10 +28,13 @@ BEGIN = 200_000_000_000_000
 SECOND = 1_000_000
 pytestmark = pytest.mark.timeout(14_400 if SOAK else 600)
 
-IRIS = {slug: versions[0]["programme"] for slug, versions in PROGRAMMES.items()}
-HAPPENINGS = (("something", 40.0), ("time", 12.0), ("a fold", 40.0), ("a decision", 25.0), ("a race", 2.0), ("something late", 4.0), ("a revocation", 2.5),
-              ("a cut-over", 0.3), ("a freeze", 2.0), ("a thaw", 2.0), ("a calm", 0.7))
-AWARDING = {slug for slug, versions in PROGRAMMES.items() if "award" in versions[0]}
+HAPPENINGS = {"something": 40.0, "time": 12.0, "a fold": 40.0, "a decision": 25.0, "a race": 2.0, "something late": 4.0, "a revocation": 2.5, "a cut-over": 0.3,
+              "a freeze": 2.0, "a thaw": 2.0, "a calm": 0.7, "a shift of clocks": 1.0}
+KEPT_UP = HAPPENINGS | {"time": 16.0, "a fold": 0.0, "a decision": 0.0, "a freeze": 0.5, "a thaw": 8.0}
+"""How likely things are while deciders keep up with the log."""
+KEEP_UP = 1 / 3
+WRONG_BY = (*[0] * 5, 2, 1000, SECOND // 4, SECOND, 2 * SECOND)
+"""By how much partitions' clocks may be wrong, in microseconds."""
 
 
 def complete(work: Coroutine[Any, Any, None]) -> None:
@@ -37,15 +43,31 @@ def complete(work: Coroutine[Any, Any, None]) -> None:
         runner.run(work)
 
 
-async def live(home: House, history: History, steps: int) -> None:
-    """Let so many things happen."""
+async def live(home: House, history: History, steps: int, running: Running | None) -> None:
+    """Let so many things happen, to deciders that keep up with the log if `running`."""
     chance, log = history.chance, home.log
     for slug in chance.sample(list(PROGRAMMES), chance.randint(0, 4)):
         await log.append([history.publish(slug)])
-    happenings = [name for name, _ in HAPPENINGS]
-    weights = [weight for _, weight in HAPPENINGS]
+    happenings = list(HAPPENINGS)
+    weights = [(KEPT_UP if running else HAPPENINGS)[name] for name in happenings]
     for _ in range(steps):
-        await happen(chance.choices(happenings, weights)[0], home, history)
+        what = chance.choices(happenings, weights)[0]
+        if running and (what in {"a calm", "a freeze"} or home.is_frozen):
+            running.pause()
+        if running and what == "a freeze":  # in what there is to decide: nothing was left
+            await happen("something", home, history)
+            await home.fold.catch_up()
+        if what == "time":
+            span = chance.choice([1, 1000, SECOND // 3, SECOND, 3 * SECOND, 7 * SECOND])
+            if running and not home.is_frozen:
+                await running.pass_time(span)
+            else:
+                log.now += span
+            history.now = log.now
+        else:
+            await happen(what, home, history)
+        if running and not home.is_frozen:
+            await running.keep_up()
 
 
 async def happen(what: str, home: House, history: History) -> None:
@@ -53,12 +75,10 @@ async def happen(what: str, home: House, history: History) -> None:
     chance, log = history.chance, home.log
     if what == "something" and (record := history.another()) is not None:
         await log.append([record])
-    elif what == "time":
-        log.now = history.now = log.now + chance.choice([1, 1000, SECOND // 3, SECOND, 3 * SECOND, 7 * SECOND])
     elif what == "a fold":
         await home.fold.step(chance.randrange(log.partitions), chance.randint(1, 6))
     elif what == "a decision":
-        log.next_append = chance.choice(["well"] * 8 + ["lost", "unheard", "late", "refused"])
+        log.next_append = chance.choice(OUTCOMES)
         await home.decide(chance.randrange(2))
         log.next_append = "well"
     elif what == "a thaw":
@@ -68,24 +88,34 @@ async def happen(what: str, home: House, history: History) -> None:
         await assert_held(home)
     elif what == "a revocation":
         await home.revoke_one(history)
+    elif what == "a shift of clocks":
+        log.clocks.shift()
     else:
         await {"a race": home.race, "something late": log.land, "a cut-over": home.cut_over, "a freeze": home.freeze, "something": log.land}[what]()
 
 
-async def one(dsn: str, seed: int, check: Callable[[House], Coroutine[Any, Any, None]]) -> None:
-    """Live through one history, come to rest, and check."""
+async def one(dsn: str, seed: int, check: Callable[[House], Coroutine[Any, Any, None]], *, likely: float = KEEP_UP) -> int:
+    """Live through one history, come to rest, and check; return how many states were seen that had to be decided while they lasted.
+
+    `likely`: how likely it is that deciders keep up with the log.
+    """
     partitions = 1 + seed % 3
     history = History(seed, partitions, BEGIN)
-    async with house(dsn, partitions, BEGIN) as home:
+    chance = history.chance
+    log = FaultyLog(partitions, BEGIN, Clocks(partitions, chance, chance.choice(WRONG_BY), shift=chance.random() < 0.5))
+    async with house(dsn, log) as home:
         try:
-            await live(home, history, history.chance.randint(20, 250))
+            running = Running(home, chance) if chance.random() < likely else None
+            await live(home, history, chance.randint(20, 150 if running else 250), running)
+            stood = 0 if running is None else assert_stood(placed(log), await home.entries(), running.looks, log.clocks.difference)
             await home.rest()
-            home.log.now += history.chance.choice([0, 20 * SECOND, 20 * SECOND])  # windows and terms that are open now end with nothing happening any more
+            log.now += chance.choice([0, 20 * SECOND, 20 * SECOND])  # windows and terms that are open now end with nothing happening any more
             await home.rest()
             await check(home)
         except Exception as error:
             error.add_note(f"history {seed}")
             raise
+    return stood
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
@@ -107,57 +137,32 @@ async def assert_whole(home: House) -> None:
     assert_same(await home.folded_anew(), live_rows)
 
 
+def placed(log: FaultyLog) -> list[Placed]:
+    """Return all records of a log in their places."""
+    each = [(partition, [(record.timestamp, record.value) for record in log.records(partition)]) for partition in range(log.partitions)]
+    return [one for partition, records in each for one in oracle.placed_in(partition, records)]
+
+
 async def known(home: House) -> Known:
     """Return what the whole log says, read naively."""
-    records: list[Placed] = []
-    for partition in range(home.log.partitions):
-        records += oracle.placed_in(partition, [(record.timestamp, record.value) for record in home.log.records(partition)])
     entries = {str(row["id"]) for row in await home.entries()}
-    return oracle.known(records, await home.through(), lambda placed: placed.said["batch"] in entries)
-
-
-async def awards_of(home: House, now: Known) -> list[dict[str, Any]]:
-    """Return the awards of the ledger as facts of the naive reading."""
-    who = {oracle.text_of(each): each for each in now.everybody}
-    achievements = {iri: f"{iri.rpartition('/')[0]}/achievements/{slug}" for slug, iri in IRIS.items() if slug in AWARDING}
-    return [{
-        "id": str(row["credential"]), "kind": row["kind"], "matter": row["matter"], "ifi": who[row["identity"]], "n": row["n"], "state": row["state"],
-        "achievement": achievements.get(row["matter"], ""), "issuer": ["did:web:lrs.example.org"], "alignment": [], "since": row["since"],
-        "seq": row["issued_seq"], "ended": row["ended"], "revoked": row["state"] == "revoked", "suspended": row["state"] == "suspended",
-        "closed": row["closed"], "valid_until": row["valid_until"], "status": row["status"],
-    } for row in await home.awards()]
+    return oracle.known(placed(home.log), await home.through(), lambda one: one.said["batch"] in entries)
 
 
 async def assert_held(home: House) -> None:
     """Everybody holds what they should, and only once unless links changed."""
     now = await known(home)
-    awards, moved = await awards_of(home, now), now.ever_linked()
+    who, moved = {oracle.text_of(each): each for each in now.everybody}, now.ever_linked()
+    awards = [held.fact_of(row, who) for row in await home.awards()]
+    assert sorted(awards, key=repr) == sorted(held.awards_by(await home.entries(), who), key=repr)
     for person in set(now.people().values()):
-        theirs = [award for award in awards if award["ifi"] in person]
-        for iri in IRIS.values():
+        theirs, once = [award for award in awards if award["ifi"] in person], not person & moved
+        for iri in held.IRIS.values():
             if now.versions(iri):
-                assert_programme(now, iri, person, theirs, once=not person & moved)
-        open_courses = [award for award in theirs if award["kind"] == "course" and not award["closed"]]
-        status = oracle.completed(now, COURSE, person)
-        assert {award["status"] for award in open_courses} == ({status} if status else set()), (person, status, open_courses)
-        assert len(open_courses) <= 1 or person & moved, open_courses
-
-
-def assert_programme(now: Known, iri: str, person: Person, theirs: list[dict[str, Any]], *, once: bool) -> None:
-    """A person holds an award of a programme if and only if they should."""
-    mine = [award for award in theirs if award["matter"] == iri and award["kind"] == "programme"]
-    held = [award for award in mine if not award["closed"]]
-    active = [award for award in held if not award["suspended"]]
-    credentials = [award for award in theirs if award["achievement"]]
-    last_end = max((award["ended"] for award in mine if award["state"] == "expired"), default=None)
-    due = oracle.due(now, iri, person, credentials, last_end)
-    if now.is_retired(iri) and not held:
-        return
-    assert bool(active) == (due is not None), (iri, person, due, mine)
-    if once:
-        assert len(held) <= 1, held
-        if due is not None:
-            assert (active[0]["since"], active[0]["valid_until"]) == (due.since, due.valid_until), (iri, person, due, mine)
+                mine = [award for award in theirs if award["matter"] == iri]
+                due = oracle.due(now, iri, person, [award for award in theirs if award["achievement"]], held.last_end(mine))
+                held.assert_programme(mine, due, retired=now.is_retired(iri), once=once)
+        held.assert_course([award for award in theirs if award["kind"] == "course"], oracle.completed(now, COURSE, person), once=once)
 
 
 def assert_no_entry_says_the_same_as_the_one_before(entries: list[Any]) -> None:
@@ -186,6 +191,21 @@ def test_a_history_has_everything_in_it_that_it_is_about() -> None:
     assert len(kinds) == 6
     assert TENANT == "default"
     assert len({record.partition for record in records}) == 3
+
+
+def test_partitions_store_by_their_own_clocks_and_ever_later() -> None:
+    history = History(1, 3, BEGIN)
+    log = FaultyLog(3, BEGIN, Clocks(3, history.chance, 2 * SECOND, shift=True))
+    asyncio.run(log.tick([0, 1, 2]))
+    assert [log.passed(partition) - BEGIN for partition in range(3)] == log.clocks.wrong_by
+    assert log.gap == log.clocks.difference > SECOND
+    for _ in range(200):
+        log.clocks.shift()
+        assert all(-2 * SECOND <= wrong_by <= 2 * SECOND for wrong_by in log.clocks.wrong_by)
+        asyncio.run(log.append([history.publish("plain")]))
+    stored = [record.timestamp for record in log.records(history.publish("plain").partition)]
+    assert stored == sorted(set(stored))
+    assert log.gap <= log.clocks.difference + 200 <= 4 * SECOND + 200
 
 
 def test_the_naive_reading_knows_identities_as_records_name_them() -> None:

@@ -1,0 +1,161 @@
+"""What stood was decided: each state of the naive reading that lasts for a second of log time, and the difference of the partitions' clocks, while a decider
+keeps up with the log is in the ledger by then, whatever comes of it later.
+
+A state is what the rule in force says, at T, of what was stored up to T. DESIGN 6 asks for no more than this: awards that a clause reads count once they are
+in the ledger, as the end of the last award does; an evaluation that closes an award opens none, so a state that was to be reached through an award that ends
+begins anew when that has ended; of a retired programme nothing new is awarded; whoever was ever linked may hold two awards, each with a beginning of its own.
+"""
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tests.properties.decisions import oracle
+from tests.properties.decisions.held import IRIS, assert_course, assert_programme, awards_by, last_end
+from tests.properties.decisions.oracle import Known, Placed, Said
+from tests.properties.decisions.programmes import COURSE
+from tests.reference_fold import Identity, Person
+from tests.reference_match import means, means_award
+from tests.reference_rules import Answer, Reading
+
+SECOND = 1_000_000
+Entry = Mapping[str, Any]
+State = tuple[Any, tuple[Answer, ...]]
+"""Of a programme since when and until when it is met, of a course how it was completed, None: neither; and what led there that takes entries of its own."""
+
+
+class NotDecidedError(AssertionError):
+    """A state stood long enough, and the ledger does not say so."""
+
+
+class _Readings:
+    """Readings of rules over facts and awards, each made once; what a clause cannot mean is left out."""
+
+    def __init__(self) -> None:
+        self._readings: dict[tuple[Any, ...], Reading] = {}
+        self._answers: dict[tuple[Any, ...], Answer] = {}
+
+    def answer(self, version: Said, facts: Sequence[Said], awards: Sequence[Said], end: int | None, at: int) -> Answer:
+        """Return what a version of a programme says at an instant of the award to come after an end."""
+        place = (
+            version["seq"], end, tuple((fact["seq"], fact["level"]) for fact in facts),
+            *((award["id"], award["seq"], *(award[name] for name in ("since", "ended", "valid_until", "state"))) for award in awards))
+        reading = self._readings.get(place)
+        if reading is None:
+            reading = self._readings[place] = Reading(version["programme"], facts, awards, {}, end)
+        segment = *place, bisect_right(reading.critical, at)
+        found = self._answers.get(segment)
+        if found is None:
+            found = self._answers[segment] = reading.answer(at)
+        return replace(found, expired=reading.lasts is not None and found.valid_until is not None and at >= found.valid_until)
+
+
+class _OverTime:
+    """The naive reading of a log, and its ledger, as log time goes on."""
+
+    def __init__(self, records: Sequence[Placed], entries: Sequence[Entry]) -> None:
+        self.now = Known(0)
+        self._records, self._entries, self._taken = sorted(records, key=lambda placed: placed.seq), entries, 0
+        self._ids = {str(row["id"]) for row in entries}
+        self._readings = _Readings()
+        self._known: dict[tuple[str, Person], tuple[list[Said], list[Said], int | None]] = {}
+        self.people: set[Person] = set()
+
+    def go_on(self, through: int) -> None:
+        """Take in all that was stored up to an instant, and stand there."""
+        self.now.through, before = through, self._taken
+        while self._taken < len(self._records) and self._records[self._taken].stored <= through:
+            oracle.take(self.now, self._records[self._taken], lambda placed: placed.said["batch"] in self._ids)
+            self._taken += 1
+        if self._taken != before:
+            self._read()
+        self.decided = awards_by((row for row in self._entries if row["known_at"] <= through), self._who)
+
+    def _read(self) -> None:
+        """Work out what does not depend on the instant alone."""
+        now = self.now
+        self.people, self.moved = set(now.people().values()), now.ever_linked()
+        self._who: dict[str, Identity] = {oracle.text_of(each): each for each in now.everybody}
+        self._facts = now.facts()
+        self._awards = awards_by((row for row in self._entries if row["seq"] >> 8 <= now.through), self._who)
+        self.versions = {iri: versions[-1] for iri in IRIS.values() if (versions := now.versions(iri))}
+        self.retired = {iri for iri in self.versions if now.is_retired(iri)}
+        self._courses = {person: oracle.completed(now, COURSE, person) for person in self.people}
+        self._known.clear()
+
+    def states(self) -> Iterator[tuple[tuple[str, Person], State]]:
+        """Give the state of everybody in every matter."""
+        for person in self.people:
+            yield (COURSE, person), (self._courses[person], ())
+            for iri in self.versions:
+                yield (iri, person), self._due(iri, person)
+
+    def _due(self, iri: str, person: Person) -> State:
+        """Return what a person should hold of a programme, and the periods passed over before that, over which one held moves when they become known."""
+        version, asked = self.versions[iri], list[Answer]()
+        if (iri, person) not in self._known:
+            self._known[iri, person] = self._read_by(iri, version["programme"]["requires"], person)
+        facts, awards, ended = self._known[iri, person]
+
+        def after(end: int | None) -> Answer:
+            asked.append(self._readings.answer(version, facts, awards, end, self.now.through))
+            return asked[-1]
+
+        due = oracle.due_after(ended, after)
+        return due, () if due is None else tuple(asked[:-1])
+
+    def _read_by(self, iri: str, rule: Said, person: Person) -> tuple[list[Said], list[Said], int | None]:
+        """Return what counts for a programme of what a person did and was given, and the end of the last award of it that expired."""
+        cut, clauses = self.now.cut_offs(iri), list(_clauses(rule))
+        facts = [fact for fact in self._facts if fact["ifi"] in person and fact["seq"] > cut.get(fact["ifi"], -1)
+                 and any(means(fact, clause) for reads, clause in clauses if reads == "statements")]
+        mine = [award for award in self._awards if award["ifi"] in person]
+        awards = [award for award in mine if award["achievement"] and award["seq"] > cut.get(award["ifi"], -1)
+                  and any(means_award(award, clause) for reads, clause in clauses if reads == "credentials")]
+        return facts, awards, last_end(award for award in mine if award["matter"] == iri)
+
+
+def assert_stood(records: Sequence[Placed], entries: Sequence[Entry], looks: Sequence[Sequence[int]], difference: int) -> int:
+    """Return how many states stood long enough, each of which must have been decided. Raises NotDecidedError.
+
+    `looks`: each T at which a decider looked around, in order, one list for each time over which it kept up with the log. `difference`: that of the
+    partitions' clocks, in microseconds.
+    """
+    then, found = _OverTime(records, entries), set()
+    for kept_up in looks:
+        stands: dict[tuple[str, Person], tuple[State, int]] = {}
+        for through in kept_up:
+            then.go_on(through)
+            before, stands = stands, {}
+            for place, state in then.states():
+                came, began = before.get(place, (state, through))
+                stands[place] = state, began if came == state else through
+                if through - stands[place][1] >= SECOND + difference:
+                    found.add((place, *stands[place]))
+                    _assert_decided(then, place, state, stands[place][1])
+    return len(found)
+
+
+def _assert_decided(then: _OverTime, place: tuple[str, Person], state: State, began: int) -> None:
+    (matter, person), (due, _) = place, state
+    mine = [award for award in then.decided if award["matter"] == matter and award["ifi"] in person]
+    once = not person & then.moved
+    try:
+        if matter == COURSE:
+            assert_course(mine, due, once=once)
+        else:
+            assert_programme(mine, due, retired=matter in then.retired, once=once)
+    except AssertionError as error:
+        raise NotDecidedError(f"{matter} of {set(person)} from {began} to {then.now.through}: {error}") from error
+
+
+def _clauses(node: Said) -> Iterator[tuple[str, Said]]:
+    """Give the clauses of a rule, and whether they read statements or credentials."""
+    for operator, clause in node.items():
+        if operator in {"statement", "sum"}:
+            yield "statements", clause if operator == "statement" else clause.get("match", {})
+        elif operator == "credential":
+            yield "credentials", clause
+        elif operator in {"all", "any", "at_least"}:
+            for child in clause if isinstance(clause, list) else clause["of"]:
+                yield from _clauses(child)
