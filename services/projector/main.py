@@ -9,6 +9,7 @@ from services.projector.office import Office
 from services.projector.projections.learners import LearnersProjection
 from services.projector.projections.statements import StatementsProjection
 from services.projector.run import Projection
+from services.projector.turns import Turns
 from services.projector.wanted import listen_for_wanted
 from services.runtime import failpoint
 from services.runtime.log import Log
@@ -34,12 +35,12 @@ async def run_projector(  # noqa: PLR0913 - what a process is given
     settle_garbage_collector()
     pool = await open_pool(dsn, min=0, max=2, application_name="testamur projector", reset=False)
     try:
-        folds = list(projections or make_projections(settings))
-        office = Office(dsn, log, owner, folds, pool)
+        folds, turns = list(projections or make_projections(settings)), Turns()
+        office = Office(dsn, log, owner, folds, pool, turns=turns)
         async with asyncio.TaskGroup() as group:
             listener = group.create_task(listen_for_wanted(dsn, office.want, office.hurry))
             if any(fold.name == "learners" for fold in folds):
-                group.create_task(Decider(dsn, log, KeyedHash(resolve_secret(settings))).keep(stop))
+                group.create_task(Decider(dsn, log, KeyedHash(resolve_secret(settings)), turns).keep(stop))
             try:
                 await office.keep(stop, ready)
             finally:

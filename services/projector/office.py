@@ -15,6 +15,7 @@ from services.projector.reader import PartitionReader
 from services.projector.run import Projection, ReadsAhead
 from services.projector.tenants import Tenants
 from services.projector.tools import Tools
+from services.projector.turns import Turns
 from services.projector.worker import Worker
 from services.runtime.log import Log
 from services.runtime.migrate import ensure_cursors, fingerprint_of
@@ -29,14 +30,17 @@ _log = structlog.get_logger()
 class Office:
     """The leases of one process and the workers on them."""
 
-    def __init__(self, dsn: str, log: Log, owner: UUID, projections: list[Projection], pool: Any, *, live: bool = True) -> None:
-        """Holds nothing yet. Not `live`: it builds the versions a replay made, and shares them with nobody."""
+    def __init__(  # noqa: PLR0913 - what a process is given
+        self, dsn: str, log: Log, owner: UUID, projections: list[Projection], pool: Any, *, live: bool = True, turns: Turns | None = None,
+    ) -> None:
+        """Holds nothing yet. Not `live`: it builds the versions a replay made, and shares them with nobody. `turns` are those of the whole process."""
         self._state = "active" if live else "building"
         self._log, self._owner, self._pool = log, owner, pool
         self._projections = {projection.name: projection for projection in projections}
         self._fingerprints = [fingerprint_of(name) for name in self._projections]
         tenants, ahead = Tenants(pool), tuple(projection for projection in projections if isinstance(projection, ReadsAhead))
-        self._tools = Tools(dsn, log, {partition: PartitionReader(log, partition, tenants, ahead) for partition in range(log.partitions)}, tenants, live)
+        self._tools = Tools(dsn, log, {partition: PartitionReader(log, partition, tenants, ahead) for partition in range(log.partitions)}, tenants, live,
+            turns=turns or Turns())
         self._work: dict[tuple[str, int], tuple[Worker, asyncio.Task[None]]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()

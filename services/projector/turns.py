@@ -1,5 +1,9 @@
-"""Who goes first in one process: the projection that makes statements visible. Those that fold them further never overtake it, and wait for longer runs."""
-from collections.abc import Callable
+"""Who goes first in one process: the projection that makes statements visible. Those that fold them further never overtake it, and wait for longer runs.
+
+Deciding comes after all of them.
+"""
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from services.runtime.log import LogEnd
 
@@ -12,6 +16,21 @@ class Turns:
         self.ends: dict[int, LogEnd] = {}
         self._places: dict[int, int] = {}
         self._followers: dict[Callable[[], object], Callable[[], object]] = {}
+        self._folding = 0
+
+    @property
+    def is_folding(self) -> bool:
+        """Whether a run of any projection is under way."""
+        return self._folding > 0
+
+    @contextmanager
+    def folding(self) -> Iterator[None]:
+        """Note that a run is under way."""
+        self._folding += 1
+        try:
+            yield
+        finally:
+            self._folding -= 1
 
     def lead(self, partition: int, position: int | None) -> None:
         """Note where the projection that goes first stands; None: it does not fold this partition here any more."""

@@ -211,7 +211,8 @@ class Worker:
         self._began = time.monotonic()
         shared = self._leads and self._tools.live and len(self._lanes) < self._tools.log.partitions
         try:
-            await committer.fold(parts, wanted=wanted_by(*(part.records for part in parts)) if shared else None)
+            with self._tools.turns.folding():
+                await committer.fold(parts, wanted=wanted_by(*(part.records for part in parts)) if shared else None)
             self._failures = 0
         finally:
             now = time.monotonic()

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-import msgspec
 import orjson
 import pytest
 import yaml
@@ -158,7 +157,7 @@ def test_a_bug_in_an_operator_is_found(bug: str, monkeypatch: pytest.MonkeyPatch
 ], ids=["none", "late", "validity alone", "lapse alone", "of what is met alone"])
 def test_a_change_that_is_not_foreseen_is_found(focus: Focus, said: Callable[[Outcome], int | None], monkeypatch: pytest.MonkeyPatch) -> None:
     right = World.outcome
-    monkeypatch.setattr(World, "outcome", lambda self, as_of: msgspec.structs.replace(found := right(self, as_of), next_change_at=said(found)))
+    monkeypatch.setattr(World, "outcome", lambda self, as_of: replace(found := right(self, as_of), next_change_at=said(found)))
     with pytest.raises(Broken):
         look(agree, focus)
 
@@ -166,7 +165,7 @@ def test_a_change_that_is_not_foreseen_is_found(focus: Focus, said: Callable[[Ou
 @pytest.mark.parametrize("focus", [PLAIN, SEQUENCE, SUM, AWARDS, UNITS], ids=["statement", "sequence", "sum", "credential", "cmi5"])
 def test_an_input_that_is_left_out_is_found(focus: Focus, monkeypatch: pytest.MonkeyPatch) -> None:
     right = World.outcome
-    monkeypatch.setattr(World, "outcome", lambda self, as_of: msgspec.structs.replace(found := right(self, as_of), inputs=found.inputs[1:]))
+    monkeypatch.setattr(World, "outcome", lambda self, as_of: replace(found := right(self, as_of), rest=lambda: found.inputs[1:]))
     with pytest.raises(Broken):
         look(rests_on_its_inputs, focus)
 

@@ -1,17 +1,17 @@
 """Whether a learner has what a programme asks for, since when and until when, and why: a pure function of a set of facts and awards."""
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from services.core.rules.calendar import FIRST, add, subtract
 from services.core.rules.course import CourseStructure
 from services.core.rules.done import Moment
-from services.core.rules.explained import Explaining, unmet
+from services.core.rules.explained import Explaining
 from services.core.rules.facts import Award, Fact
 from services.core.rules.intervals import met_when
-from services.core.rules.leaves import Gathering
+from services.core.rules.leaves import Gathering, Leaf
 from services.core.rules.match import Known
-from services.core.rules.order import first_of
-from services.core.rules.outcome import Outcome
-from services.core.rules.tree import Programme, leaves_of
+from services.core.rules.order import Slices, first_of
+from services.core.rules.outcome import Explained, Input, Outcome
+from services.core.rules.tree import LeafNode, Node, Programme, leaves_of
 from services.core.rules.windows import FOREVER
 from services.core.rules.witness import Witnesses, inputs
 
@@ -35,32 +35,46 @@ def evaluate(
     leaves = {id(leaf): gathering.leaf(leaf) for leaf in clauses}
     moment = Moment({key: leaf.at(as_of) for key, leaf in leaves.items()})
     done = moment.done(programme.requires)
-    if all(leaf.ends is None for leaf in leaves.values()):
-        runs = [(first_of(done)[0], FOREVER)] if done else []
-    else:
-        runs = met_when(programme.requires, leaves)
-    tree = Explaining(moment, known, courses).explain(programme.requires)
+    runs = _runs(programme.requires, leaves, done)
     coming = [instant for run in runs for instant in run if as_of < instant < FOREVER]
-    later, promised = [fact for fact in facts if fact.at > as_of], [award for award in awards if award.since > as_of]
-    if later or promised:
-        gathering = Gathering(Known(later), sorted(promised, key=_position), courses, renewed=last_end is not None)
-        coming += [at for leaf in clauses if (at := gathering.first(leaf)) is not None]
+    coming += _promised(clauses, facts, awards, courses, as_of, renewed=last_end is not None)
+
+    def explain() -> Explained:
+        return Explaining(moment, known, courses).explain(programme.requires)
+
+    def rest() -> tuple[Input, ...]:
+        return inputs(Witnesses(moment, known, courses).of(programme.requires, first_of(done))) if done else ()
+
     if not done:
         return Outcome(
-            met=False, since=None, valid_until=None, expired=False, lapse=None, next_change_at=min(coming, default=None), inputs=(), tipping=None,
-            progress=tree.progress, tree=tree, unmet=tuple(unmet(tree)),
-        )
+            met=False, since=None, valid_until=None, expired=False, lapse=None, next_change_at=min(coming, default=None), explain=explain, rest=rest)
     begun, ended = next(run for run in runs if run[0] <= as_of < run[1])
     since, lapse = _since(programme, begun, last_end), ended if ended < FOREVER else None
     valid_until = _valid_until(programme, since, lapse)
     if valid_until is not None:
         ends = [valid_until, *(subtract(valid_until, ahead) for ahead in programme.renewal.remind)]
         coming += [instant for instant in ends if instant > as_of]
-    rests_on = inputs(Witnesses(moment, known, courses).of(programme.requires, first_of(done)))
     return Outcome(
         met=True, since=since, valid_until=valid_until, expired=valid_until is not None and as_of >= valid_until, lapse=lapse,
-        next_change_at=min(coming, default=None), inputs=rests_on, tipping=rests_on[-1], progress=1.0, tree=tree, unmet=(),
-    )
+        next_change_at=min(coming, default=None), explain=explain, rest=rest)
+
+
+def _runs(requires: Node, leaves: Mapping[int, Leaf], done: Slices) -> list[tuple[int, int]]:
+    """Return from when to when it is met by what has come, however often."""
+    if any(leaf.ends is not None for leaf in leaves.values()):
+        return met_when(requires, leaves)
+    return [(first_of(done)[0], FOREVER)] if done else []
+
+
+def _promised(
+    clauses: Iterable[LeafNode], facts: Iterable[Fact], awards: Iterable[Award], courses: Mapping[str, CourseStructure], as_of: int, *, renewed: bool,
+) -> list[int]:
+    """Return when each clause will first read something of after `as_of`."""
+    later, promised = [fact for fact in facts if fact.at > as_of], [award for award in awards if award.since > as_of]
+    if not later and not promised:
+        return []
+    ahead = Gathering(Known(later), sorted(promised, key=_position), courses, renewed=renewed)
+    return [at for leaf in clauses if (at := ahead.first(leaf)) is not None]
 
 
 def _since(programme: Programme, begun: int, last_end: int | None) -> int:

@@ -42,13 +42,6 @@ class Explaining:
         return cmi5.progress(course, self._known) if course is not None else (0.0, [])
 
 
-def unmet(explained: Explained) -> list[str]:
-    """Return what the leaves ask for that lack something, in the order of the rule; of parts all met but not as they must be, what the whole asks for."""
-    if explained.met:
-        return []
-    return [text for child in explained.of for text in unmet(child)] or [explained.label]
-
-
 def _mean_of_best(node: Node, of: tuple[Explained, ...]) -> float:
     wanted = node.n if isinstance(node, AtLeast) else 1 if isinstance(node, AnyOf) else len(of)
     return sum(sorted((child.progress for child in of), reverse=True)[:wanted]) / wanted

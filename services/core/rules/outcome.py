@@ -1,4 +1,7 @@
 """What evaluating a programme says, and why."""
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from uuid import UUID
 
 import msgspec
@@ -29,8 +32,9 @@ class Explained(msgspec.Struct, frozen=True):
     of: "tuple[Explained, ...]" = ()
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """Whether a programme is met, since when and until when. Instants are microseconds since 2020."""
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Whether a programme is met, since when and until when. Instants are microseconds since 2020. Why is found out when it is asked for first."""
 
     met: bool
     since: int | None
@@ -42,12 +46,48 @@ class Outcome(msgspec.Struct, frozen=True):
     """The first instant after as_of at which it is unmet if nothing new comes; None: never, or it is unmet now."""
     next_change_at: int | None
     """No later than the first instant after as_of at which anything here may change, or a reminder is due, if nothing new comes; None: never."""
-    inputs: tuple[Input, ...]
-    """A sufficient witness, by (at, seq); empty while unmet."""
-    tipping: Input | None
-    """The input with the greatest (at, seq): its IFI owns the award."""
-    progress: float
-    """0 to 1; 1 if and only if met."""
-    tree: Explained
-    unmet: tuple[str, ...]
-    """Labels of the leaves that lack something."""
+    explain: Callable[[], Explained] = field(repr=False)
+    rest: Callable[[], tuple[Input, ...]] = field(repr=False)
+
+    @cached_property
+    def inputs(self) -> tuple[Input, ...]:
+        """A sufficient witness, by (at, seq); empty while unmet."""
+        return self.rest()
+
+    @property
+    def tipping(self) -> Input | None:
+        """The input with the greatest (at, seq): its IFI owns the award."""
+        return self.inputs[-1] if self.inputs else None
+
+    @cached_property
+    def tree(self) -> Explained:
+        """The rule node by node."""
+        return self.explain()
+
+    @property
+    def progress(self) -> float:
+        """0 to 1; 1 if and only if met."""
+        return self.tree.progress
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """Labels of the leaves that lack something, in the order of the rule; of parts all met but not as they must be, what the whole asks for."""
+        return _unmet(self.tree)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the same is said, for the same reasons."""
+        return isinstance(other, Outcome) and self._said == other._said and self.inputs == other.inputs and self.tree == other.tree
+
+    def __hash__(self) -> int:
+        """Return a hash of what is said."""
+        return hash(self._said)
+
+    @property
+    def _said(self) -> tuple[bool, int | None, int | None, bool, int | None, int | None]:
+        return self.met, self.since, self.valid_until, self.expired, self.lapse, self.next_change_at
+
+
+def _unmet(explained: Explained) -> tuple[str, ...]:
+    if explained.met:
+        return ()
+    return tuple(text for child in explained.of for text in _unmet(child)) or (explained.label,)

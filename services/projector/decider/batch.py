@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -20,8 +19,10 @@ from services.core.keys import KeyedHash, partition_of
 from services.projector.decider import metrics, under_way
 from services.projector.decider.apart import Apart
 from services.projector.decider.matters import Matters, Waking, course_activities, matters_of, versions_for
+from services.projector.decider.timers import Timer, set_timers
 from services.projector.decider.turn import Turn
 from services.projector.decider.under_way import Decided
+from services.projector.turns import Turns
 from services.runtime import failpoint
 from services.runtime.evaluation.catalog import Catalog, Catalogs
 from services.runtime.evaluation.judge import Judgement, judge_course, judge_programme
@@ -75,6 +76,7 @@ class Deciding:
     hashes: KeyedHash
     partitions: int
     fingerprint: str
+    turns: Turns = field(default_factory=Turns)
     catalogs: Catalogs = field(default_factory=Catalogs)
     failed: dict[UUID, float] = field(default_factory=dict)
     """IFIs of learners whom this code could not judge, and when they are tried again."""
@@ -159,7 +161,7 @@ class _Batch:
         self, conn: Connection, deciding: Deciding, tenant_id: int, tenant: str, moment: Moment, *, alone: bool,
     ) -> None:
         self._conn, self._deciding, self._tenant_id, self._tenant, self._moment, self._alone = conn, deciding, tenant_id, tenant, moment, alone
-        self._turn = Turn()
+        self._turn = Turn(deciding.turns)
         self._until = time.monotonic() + _BATCH_S
         self._began = False
         self.done: set[UUID] = set()
@@ -216,14 +218,14 @@ class _Batch:
                 one.matters.courses |= course_activities(one.person)
         courses = await load_courses(self._conn, self._tenant_id, {key for one in group for key in one.matters.courses}, self._moment.known)
         decided: list[Decided] = []
-        timers: list[tuple[UUID, str, str, int | None]] = []
+        timers: list[Timer] = []
         for one in group:
             if self._is_over:
                 break
             found = await self._found(one, catalog, courses)
             timers += [(one.person.members.learner, each.kind, each.matter, each.next_change_at) for each in found if each.kind == PROGRAMME]
             decided += [made for judgement in found for made in self._decisions(one.person, judgement, one.causes)]
-        await self._set_timers(timers)
+        await set_timers(self._conn, self._tenant_id, timers)
         return decided
 
     async def _found(self, one: "_Todo", catalog: Catalog, courses: dict[UUID, Course]) -> list[Judgement]:
@@ -273,20 +275,6 @@ class _Batch:
             decided.append(Decided(self._tenant_id, UUID(body["id"]), person.members.ifis, record))
             metrics.DECISIONS.labels(proposed.kind, proposed.change.state).inc()
         return decided
-
-    async def _set_timers(self, timers: Iterable[tuple[UUID, str, str, int | None]]) -> None:
-        """Replace the timers of what was judged; nothing but a programme changes by time alone."""
-        due: list[tuple[Any, ...]] = []
-        none: list[tuple[Any, ...]] = []
-        for *place, at in timers:
-            if at is None:
-                none.append(tuple(place))
-            else:
-                due.append((*place, at))
-        if due:
-            await self._conn.execute(_sql.set_timers, self._tenant_id, *map(list, zip(*due, strict=True)))
-        if none:
-            await self._conn.execute(_sql.drop_timers, self._tenant_id, *map(list, zip(*none, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

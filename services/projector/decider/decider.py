@@ -14,6 +14,7 @@ from services.core.keys import KeyedHash
 from services.projector.decider import metrics, sweeps, under_way
 from services.projector.decider.apart import Waiting
 from services.projector.decider.batch import Deciding, Replaced, decide
+from services.projector.turns import Turns
 from services.runtime.log import Log
 from services.runtime.migrate import fingerprint_of
 from services.runtime.postgres import Statements, connect, transient, while_connected
@@ -46,10 +47,10 @@ _log = structlog.get_logger()
 class Decider:
     """Decides until it is stopped. Any number of them may do so at once."""
 
-    def __init__(self, dsn: str, log: Log, hashes: KeyedHash) -> None:
-        """`hashes` are those of the fold, the same on all nodes."""
+    def __init__(self, dsn: str, log: Log, hashes: KeyedHash, turns: Turns | None = None) -> None:
+        """`hashes` are those of the fold, the same on all nodes; `turns` tells of folds of this process, to which it gives way."""
         self._dsn, self._appends = dsn, log
-        self._deciding = Deciding(hashes, log.partitions, fingerprint_of("learners"))
+        self._deciding = Deciding(hashes, log.partitions, fingerprint_of("learners"), turns or Turns())
         self._tenants: dict[int, str] = {}
         self._at: int | None = None
         """The tenant that is worked on."""

@@ -92,6 +92,10 @@ select $1, n.learner, n.kind, n.matter, n.at from unnest($2::uuid[], $3::text[],
 order by n.learner, n.kind, n.matter
 on conflict (tenant_id, learner, kind, matter) do update set at = excluded.at where timer.at <> excluded.at;
 
+-- name: with_timers
+-- Those of these learners who have any.
+select n.learner from unnest($2::uuid[]) as n (learner) where exists (select from timer t where t.tenant_id = $1 and t.learner = n.learner);
+
 -- name: drop_timers
 -- Nothing changes by time alone.
 delete from timer t using unnest($2::uuid[], $3::text[], $4::text[]) as n (learner, kind, matter)
