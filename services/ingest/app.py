@@ -35,7 +35,6 @@ from services.runtime.http import (
     prefers_async,
     prefers_strict,
     read_body,
-    respond,
     xapi_version,
 )
 from services.runtime.paths import REDRIVE, STATEMENTS, is_redrive
@@ -93,56 +92,50 @@ class _Ingest:
         """Handle one connection event of ASGI."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
-        elif scope["type"] == "http" and scope["path"] in PATHS and scope["method"] == "GET":
-            await respond(send, *await self._or_refused(operators_answer(self._state, scope), headers_of(scope)))
         elif scope["type"] == "http":
             await self._handle(scope, Arriving(receive, self._state.settings.max_body_bytes), send)
 
     async def _handle(self, scope: Scope, arriving: Arriving, send: Send) -> None:
-        started, method, headers = time.perf_counter(), scope["method"], headers_of(scope)
-        sending_on = scope["path"] != STATEMENTS and is_redrive(method, scope["path"])
-        answering = self._send_on(scope, headers, arriving) if sending_on else self._take(scope, headers, arriving)
+        started, method, path, headers = time.perf_counter(), scope["method"], scope["path"], headers_of(scope)
+        route: str | None = STATEMENTS
         try:
-            status, answer, content = await self._or_refused(answering, headers)
+            if path == STATEMENTS:
+                status, answer, content = await self._take(scope, headers, arriving)
+            elif method == "GET" and path in PATHS:
+                route = None
+                status, answer, content = await operators_answer(self._state, scope)
+            elif is_redrive(method, path):
+                route = REDRIVE
+                status, answer, content = await self._send_on(scope, headers, arriving)
+            else:
+                raise NotFound
         except Disconnected:
             return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the sender must learn that the outcome is unknown
+            status, answer, content = await self._refuse(headers, error)
         await arriving.answer(send, headers, status, answer, content)
-        route = REDRIVE if sending_on else STATEMENTS
-        telemetry.observe_http(route, method if method in _METHODS else "other", status, time.perf_counter() - started)
-
-    async def _or_refused(self, answering: Awaitable[Answer], headers: dict[bytes, bytes]) -> Answer:
-        """Return an answer, or that of the error it comes to. Raises Disconnected."""
-        try:
-            return await answering
-        except Disconnected:
-            raise
-        except LrsError as error:
-            return await self._refuse(headers, error)
-        except Exception:  # noqa: BLE001 - whatever it is, the sender must learn that the outcome is unknown
-            _log.exception("a write failed")
-            return await self._refuse(headers, Failed())
+        if route is not None:
+            telemetry.observe_http(route, method if method in _METHODS else "other", status, time.perf_counter() - started)
 
     async def _send_on(self, scope: Scope, headers: dict[bytes, bytes], arriving: Arriving) -> Answer:
         asked = await self._redrive.admit(scope, headers)
         return await self._redrive.answer(asked, await self._body(headers, arriving))
 
     async def _take(self, scope: Scope, headers: dict[bytes, bytes], arriving: Arriving) -> Answer:
-        request = await self._admit(scope, headers)
+        keys, shown = self._state.keys, headers.get(b"authorization")
+        if scope["method"] not in _METHODS:
+            raise WrongMethod
+        request = self._admit(scope, headers, keys.admitted(shown) or await keys.authenticate(shown))
         if request.boundary is not None:
             return await self._write_with_attachments(request, request.boundary, arriving, headers.get(b"content-length"))
         return await self._write(request, self._batch_of(request, await self._body(headers, arriving)))
 
-    async def _body(self, headers: dict[bytes, bytes], arriving: Arriving) -> bytes:
-        return await read_body(arriving, headers.get(b"content-length"), limit=self._state.settings.max_body_bytes, deadline_s=self._body_s)
+    def _body(self, headers: dict[bytes, bytes], arriving: Arriving) -> Awaitable[bytes]:
+        return read_body(arriving, headers.get(b"content-length"), limit=self._state.settings.max_body_bytes, deadline_s=self._body_s)
 
-    async def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> _Request:
+    def _admit(self, scope: Scope, headers: dict[bytes, bytes], caller: Caller) -> _Request:
         """Return what the head of a request says. Raises LrsError for one that is refused whatever its body is."""
         state, method = self._state, scope["method"]
-        if scope["path"] != STATEMENTS:
-            raise NotFound
-        if method not in _METHODS:
-            raise WrongMethod
-        caller = await state.keys.authenticate(headers.get(b"authorization"))
         version = xapi_version(_text(headers, b"x-experience-api-version"))
         state.keys.note_version(caller, version)
         caller.require("statements/write")
@@ -183,9 +176,12 @@ class _Ingest:
         answer.append((b"content-type", b"application/json"))
         return 200, answer, orjson.dumps(batch.texts())
 
-    async def _refuse(self, headers: dict[bytes, bytes], error: LrsError) -> Answer:
+    async def _refuse(self, headers: dict[bytes, bytes], error: Exception) -> Answer:
         """Return the answer of an error. Those about the content of a request tell how far the store is by now."""
         state = self._state
+        if not isinstance(error, LrsError):
+            _log.error("a write failed", exc_info=error)
+            error = Failed()
         telemetry.INGEST_REFUSED.add(1, error.type)
         if isinstance(error, BadRequest | Conflict):
             with contextlib.suppress(LrsError):

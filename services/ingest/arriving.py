@@ -1,7 +1,7 @@
 """A body as it arrives, and the answer to a request whose body was not read to its end: then the connection is closed, unless little is left."""
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 from services.core.errors import BadRequest, TooLarge
@@ -48,11 +48,11 @@ class Arriving:
                 raise _too_large(limit)
             yield piece
 
-    async def answer(self, send: Send, headers: dict[bytes, bytes], status: int, answer: RawHeaders, content: bytes) -> None:
+    def answer(self, send: Send, headers: dict[bytes, bytes], status: int, answer: RawHeaders, content: bytes) -> Awaitable[None]:
         """Answer the request of these headers. Of a long body that did not end a little is read on, so that the answer gets through."""
-        if self.ended or _is_short(headers):
-            await respond(send, status, answer, content)
-            return
+        return (respond if self.ended or _is_short(headers) else self._answer_early)(send, status, answer, content)
+
+    async def _answer_early(self, send: Send, status: int, answer: RawHeaders, content: bytes) -> None:
         answer += [(b"content-length", b"%d" % len(content)), (b"connection", b"close")]
         await send({"type": "http.response.start", "status": status, "headers": answer})
         await send({"type": "http.response.body", "body": content, "more_body": True})

@@ -109,7 +109,8 @@ def batch_of(body: bytes, version: str, settings: Settings, naming: Naming, sent
     slices, array = split(body, max_depth=settings.max_depth, max_statements=settings.max_statements, max_statement_bytes=settings.max_statement_bytes)
     if array and naming.single is not None:
         raise BadRequest("Only one statement is taken here, not an array.", pointer="")
-    batch, taken = Batch([], "", array, [], naming), set[UUID]()
+    batch = Batch([], "", array, [], naming)
+    taken: set[UUID] | None = set() if len(slices) > 1 else None
     for index, raw in enumerate(slices):
         try:
             statement = check(raw, version, sent=sent, max_depth=settings.max_depth)
@@ -123,10 +124,11 @@ def batch_of(body: bytes, version: str, settings: Settings, naming: Naming, sent
             batch.who = batch.who or _who(incoming, statement)
             batch.statements.append(incoming)
             id_ = incoming.id
+        if taken is None or id_ is None:
+            continue
         if id_ in taken:
             raise BadRequest("Another statement of this request has the same id.", pointer=f"/{index}/id")
-        if id_ is not None:
-            taken.add(id_)
+        taken.add(id_)
     return batch
 
 

@@ -69,7 +69,8 @@ class Writer:
             return Written([], visible=False, aside=await self._quarantine.keep(caller, version, batch))
         visibility = self._state.visibility
         conflicts = visibility.conflicts
-        new, marks = batch.statements, list[Mark]()
+        new = batch.statements
+        marks: list[Mark] = []
         if (ids := [statement.id for statement in new if not statement.made]) and (standing := await self._look_up(caller, batch, ids)):
             new = [statement for statement in new if statement.id not in standing]
             marks += [found.seq for found in standing.values()]

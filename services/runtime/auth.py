@@ -36,6 +36,7 @@ _MAX_VERIFIED = 4096
 _MAX_SPOKEN = 10_000
 _MAX_HEADER = 16 << 10
 _UNREADABLE = "The credentials of the Authorization header cannot be read: "
+_NOBODY = (None, 0.0)
 _sql = Statements(Path(__file__).with_suffix(".sql"))
 
 
@@ -143,6 +144,11 @@ class Keys:
         self._loading: dict[str, asyncio.Task[_Seen]] = {}
         self._failed_at = float("-inf")
         self._spoken: dict[str, str] = {}
+
+    def admitted(self, header: str | bytes | None) -> Caller | None:
+        """Return the caller of a request with this Authorization header if nothing has to be waited for: its credentials held just now, and it has no rate."""
+        caller, at = self._verified.get(self._print(header), _NOBODY)
+        return None if caller is None or caller.rate is not None or time.monotonic() - at >= FRESH_S else caller
 
     async def authenticate(self, header: str | bytes | None) -> Caller:
         """Return the caller of a request with this Authorization header.

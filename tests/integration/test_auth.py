@@ -118,6 +118,17 @@ async def test_a_revoked_key_stops_within_five_seconds(pool: Pool, monkeypatch: 
     await until(lambda: _refuses(keys, header), 5)
 
 
+async def test_only_who_was_verified_just_now_and_has_no_rate_is_let_in_without_waiting(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = Keys(pool, SECRET)
+    free, limited = [await create_key(pool, SECRET, name="n", public_url=URL, rate=rate) for rate in (None, 50.0)]
+    headers = [_basic(made["key"], made["secret"]) for made in (free, limited)]
+    assert [keys.admitted(header) for header in (*headers, None, _basic(free["key"], "wrong"))] == [None] * 4
+    caller, _ = [await keys.authenticate(header) for header in headers]
+    assert [keys.admitted(header) for header in (*headers, None, _basic(free["key"], "wrong"))] == [caller, None, None, None]
+    monkeypatch.setattr(auth, "FRESH_S", 0.0)
+    assert keys.admitted(headers[0]) is None
+
+
 async def test_a_key_made_after_it_was_asked_for_opens_within_five_seconds(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "FRESH_S", 0.2)
     settings = Settings(bootstrap_key="admin", bootstrap_secret="s", secret="x")
