@@ -1,7 +1,6 @@
 """`testamur migrate`: the schema brought to this version, and what an earlier one folded, folded anew."""
-import asyncio
-
 import typer
+import uvloop
 
 from services.commands.options import DataDir, settings_from
 from services.commands.progress import shown
@@ -14,7 +13,7 @@ from services.supervisor import database, fold_anew_if_older
 
 def migrate(data_dir: DataDir = None) -> None:
     """Bring the database to this version's schema, and fold anew what an earlier version folded; `up` does so by itself."""
-    asyncio.run(_migrate(settings_from(data_dir=data_dir)))
+    uvloop.run(_migrate(settings_from(data_dir=data_dir)))
     typer.echo(f"The schema is at version {max(migrations())}.")
 
 

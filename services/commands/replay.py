@@ -6,6 +6,7 @@ from typing import Annotated
 from uuid import uuid4
 
 import typer
+import uvloop
 
 from services.commands.options import DataDir, settings_of_a_store
 from services.commands.progress import shown
@@ -31,7 +32,7 @@ def replay(
     if name not in VIEWS:
         raise Refused(f"There is no projection {name}; there are {' and '.join(VIEWS)}.")
     try:
-        report = asyncio.run(_replay(settings_of_a_store(data_dir=data_dir), name, accept_changes=accept_changes))
+        report = uvloop.run(_replay(settings_of_a_store(data_dir=data_dir), name, accept_changes=accept_changes))
     except ReplayRefused as refusal:
         raise Refused(str(refusal)) from refusal
     typer.echo(_as_text(report))

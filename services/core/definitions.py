@@ -12,22 +12,35 @@ _INTERACTION = ("interactionType", "correctResponsesPattern", "choices", "scale"
 """Members that mean something together only: whoever gives a type gives them all."""
 
 
-def definitions_in(statement: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+Defined = list[tuple[str, dict[str, Any]]]
+"""Ids of activities and their definitions."""
+
+
+def definitions_in(statement: dict[str, Any]) -> Defined:
     """Return the id and definition of each activity that a valid statement defines: its object, its context activities, and those of its SubStatement."""
-    found: list[tuple[str, dict[str, Any]]] = []
-    object_ = statement["object"]
-    definition = object_.get("definition")
-    if definition is not None:
-        found.append((object_["id"], definition))
-    elif object_.get("objectType") == "SubStatement":
-        found += definitions_in(object_)
+    found = in_object(statement["object"])
     context = statement.get("context")
     if context is not None and (related := context.get("contextActivities")) is not None:
-        for activities in related.values():
-            for activity in activities if type(activities) is list else (activities,):
-                definition = activity.get("definition")
-                if definition is not None:
-                    found.append((activity["id"], definition))
+        found += in_activities(related)
+    return found
+
+
+def in_object(object_: dict[str, Any]) -> Defined:
+    """Return what the object of a statement defines."""
+    definition = object_.get("definition")
+    if definition is not None:
+        return [(object_["id"], definition)]
+    return definitions_in(object_) if object_.get("objectType") == "SubStatement" else []
+
+
+def in_activities(related: dict[str, Any]) -> Defined:
+    """Return what the context activities of a statement define."""
+    found: Defined = []
+    for activities in related.values():
+        for activity in activities if type(activities) is list else (activities,):
+            definition = activity.get("definition")
+            if definition is not None:
+                found.append((activity["id"], definition))
     return found
 
 

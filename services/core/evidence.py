@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from services.core import actor, vocabulary
+from services.core.parts import once
 from services.core.related import artifacts, mastery, related
 from services.core.result import hours, lasted, measures, scaled_score
 from services.core.scopes import grants
@@ -115,13 +116,12 @@ def evidence_of(statement: dict[str, Any], *, ifi: str | None, stored: int, auth
     target = statement["object"]
     if ifi is None or target.get("objectType", "Activity") != "Activity" or (identity := _identity(ifi)) is None:
         return None
-    definition = target.get("definition") or {}
-    name = definition.get("name")
     said = statement.get("timestamp")
     happened = _instant(said) if said is not None else None
     at = stored if happened is None or happened > stored else happened
+    name, kind, _ = once(target, _described)
     return Evidence(
-        ifi, identity, statement["actor"].get("name"), target["id"], display(name) if name else None, definition.get("type"), at,
+        ifi, identity, statement["actor"].get("name"), target["id"], name, kind, at,
         facts_of(statement, at=at, authority=authority, trusted=_trusted(scopes if type(scopes) is tuple else tuple(scopes))),
     )
 
@@ -147,13 +147,12 @@ def facts_of(statement: dict[str, Any], *, at: int, authority: str, trusted: boo
             begin = sitting if own or attempt else _hash("time", registration or "", str(at))
     level = identity_level(extensions) if trusted and extensions and "identity-assurance" in found else NONE
     more = result.get("extensions")
-    kind = (statement["object"].get("definition") or _NOTHING).get("type")
     under, category, other = related(context)
     attached = statement.get("attachments")
     return Facts(
         klass, iri, authority, scaled_score(result["score"]) if result.get("score") else None, result.get("success"), result.get("completion"), took,
         session, begin, outcome, (_hours(more, _present(tuple(more))) if more else 0) or (_hours(extensions, found) if extensions else 0), level,
-        registration, bool(attached), None if kind is None else vocabulary.activity_type(kind), under, category, other,
+        registration, bool(attached), once(statement["object"], _described)[2], under, category, other,
         artifacts(attached) if attached else 0, measures(more, extensions) if more or extensions else None, mastery(extensions) if extensions else None,
     )
 
@@ -204,6 +203,13 @@ def display(texts: dict[str, str]) -> str | None:
 def _tag(tags: tuple[str, ...]) -> str:
     """Return the tag whose text is shown; a sender uses the same few in statement after statement."""
     return min(tags, key=lambda tag: (tag.split("-")[0].lower() != "en", tag != "en", tag))
+
+
+def _described(activity: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """Return the name, the type and the canonical type that the definition of an activity gives it."""
+    definition = activity.get("definition") or _NOTHING
+    name, kind = definition.get("name"), definition.get("type")
+    return display(name) if name else None, kind, None if kind is None else vocabulary.activity_type(kind)
 
 
 def _class(verb: str, result: dict[str, Any]) -> int:

@@ -2,20 +2,25 @@
 from typing import Any
 
 from services.core.keys import key64
+from services.core.parts import once
 from services.core.vocabulary import SIGNATURE
 
+Related = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 MOST_RELATED = 256
 """How many context activities are kept of one statement, of all kinds together."""
 
 _MASTERY = "https://w3id.org/xapi/cmi5/context/extensions/masteryscore"
 _NONE: tuple[int, ...] = ()
+_NOTHING = (_NONE, _NONE, _NONE)
 
 
-def related(context: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+def related(context: dict[str, Any]) -> Related:
     """Return key64 of the parents and groupings, of the categories and of the other context activities, each once and in their order."""
     activities = context.get("contextActivities")
-    if not activities:
-        return _NONE, _NONE, _NONE
+    return once(activities, _by_kind) if activities else _NOTHING
+
+
+def _by_kind(activities: dict[str, Any]) -> Related:
     get = activities.get
     parent, grouping, category, other = _keys(get("parent")), _keys(get("grouping")), _keys(get("category")), _keys(get("other"))
     under = tuple(dict.fromkeys(parent + grouping)) if parent and grouping else parent or grouping

@@ -9,12 +9,14 @@ from uuid import UUID
 import msgspec
 import orjson
 
+from services.core.parts import once
 from services.core.timeline import rfc3339
 
 NEEDS_ID, NEEDS_TIMESTAMP, NEEDS_VERSION, HAS_STORED, HAS_AUTHORITY, LONE_CONTEXT_ACTIVITIES = (1 << bit for bit in range(6))
 """Bits of `flags_of`: what is missing, what the sender set that the LRS sets, and context activities that need brackets."""
 
 _REWRITE = HAS_STORED | HAS_AUTHORITY | LONE_CONTEXT_ACTIVITIES
+_NONE: dict[str, Any] = {}
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -37,7 +39,11 @@ def flags_of(statement: dict[str, Any]) -> int:
 
 
 def _lone(statement: dict[str, Any]) -> bool:
-    activities = statement.get("context", {}).get("contextActivities", {})
+    activities = statement.get("context", _NONE).get("contextActivities", _NONE)
+    return bool(activities) and once(activities, _any_lone)
+
+
+def _any_lone(activities: dict[str, Any]) -> bool:
     return any(type(value) is dict for value in activities.values())
 
 

@@ -9,8 +9,10 @@ from uuid import UUID
 
 from services.core import actor as actors
 from services.core.keys import key64
+from services.core.parts import once
 
 _AGENTS = frozenset({"Agent", "Group"})
+_NONE: frozenset[int] = frozenset()
 
 
 class Via(IntEnum):
@@ -32,38 +34,34 @@ class Via(IntEnum):
 class Keys(NamedTuple):
     """64-bit keys, each in one of the places only."""
 
-    agents: set[int]
+    agents: frozenset[int]
     """Agents and groups that the `agent` parameter matches, but for the actor's own IFI."""
-    related: set[int]
+    related: frozenset[int]
     """Those that it matches with `related_agents` besides, but for the authority's own IFI."""
-    activities: set[int]
+    activities: frozenset[int]
     """Activities that `activity` matches with `related_activities`, but for the object."""
 
 
 def keys_of(doc: dict[str, Any], actor: int | None, activity: int | None, authority: dict[str, Any], authority_key: int) -> Keys:
     """Return the keys of a valid statement whose row holds `actor`, `activity` and `authority_key`; `authority` vouches for it."""
-    agents: set[int] = set()
-    related: set[int] = set()
-    activities: set[int] = set()
     object_, said_by = doc["object"], doc["actor"]
     kind = object_.get("objectType")
-    if "member" in said_by:
-        _add_members(said_by, agents)
+    agents = once(said_by, _members) if "member" in said_by else _NONE
     if kind in _AGENTS:
-        _add_agent(object_, agents)
-    if (context := doc.get("context")) is not None:
-        _add_context(context, related, activities)
+        agents |= once(object_, _agent)
+    related, activities = _of_context(doc["context"]) if "context" in doc else (_NONE, _NONE)
     if kind == "SubStatement":
-        _add_substatement(object_, related, activities)
+        more_related, more_activities = once(object_, _of_substatement)
+        related, activities = related | more_related, activities | more_activities
     if authority.get("objectType") == "Group" and actors.ifi(authority) is None:  # its members are all that its key is made of
-        _add_members(authority, related)
+        related |= _members(authority)
     if agents:
-        agents.discard(actor)
+        agents -= {actor}
         related -= agents
-    if related:
-        related.discard(actor)
-        related.discard(authority_key)
-    activities.discard(activity)
+    if actor in related or authority_key in related:
+        related -= {actor, authority_key}
+    if activity in activities:
+        activities -= {activity}
     return Keys(agents, related, activities)
 
 
@@ -72,41 +70,40 @@ def registration_key(registration: UUID) -> int:
     return key64(str(UUID(bytes=registration.bytes)))
 
 
-def _add_substatement(said: dict[str, Any], related: set[int], activities: set[int]) -> None:
+def _of_substatement(said: dict[str, Any]) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the keys of the agents and of the activities in a SubStatement."""
     object_ = said["object"]
     kind = object_.get("objectType", "Activity")
-    _add_agent(said["actor"], related)
+    agents, activities = _of_context(said["context"]) if "context" in said else (_NONE, _NONE)
+    agents |= _agent(said["actor"])
     if kind in _AGENTS:
-        _add_agent(object_, related)
+        agents |= _agent(object_)
     elif kind == "Activity":
-        activities.add(key64(object_["id"]))
-    if (context := said.get("context")) is not None:
-        _add_context(context, related, activities)
+        activities |= {key64(object_["id"])}
+    return agents, activities
 
 
-def _add_context(context: dict[str, Any], related: set[int], activities: set[int]) -> None:
-    if "instructor" in context:
-        _add_agent(context["instructor"], related)
+def _of_context(context: dict[str, Any]) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the keys of the agents and of the activities in a context."""
+    agents = once(context["instructor"], _agent) if "instructor" in context else _NONE
     if "team" in context:
-        _add_agent(context["team"], related)
-    for each in context.get("contextAgents", ()):
-        _add_agent(each["agent"], related)
-    for each in context.get("contextGroups", ()):
-        _add_agent(each["group"], related)
-    if "contextActivities" in context:
-        for found in context["contextActivities"].values():
-            for each in found if type(found) is list else (found,):
-                activities.add(key64(each["id"]))
+        agents |= once(context["team"], _agent)
+    if "contextAgents" in context:
+        agents = agents.union(*[_agent(each["agent"]) for each in context["contextAgents"]])
+    if "contextGroups" in context:
+        agents = agents.union(*[_agent(each["group"]) for each in context["contextGroups"]])
+    return agents, once(context["contextActivities"], _activities) if "contextActivities" in context else _NONE
 
 
-def _add_agent(agent: dict[str, Any], found: set[int]) -> None:
-    if (ifi := actors.ifi(agent)) is not None:
-        found.add(key64(ifi))
-    if "member" in agent:
-        _add_members(agent, found)
+def _activities(related: dict[str, Any]) -> frozenset[int]:
+    return frozenset([key64(each["id"]) for found in related.values() for each in (found if type(found) is list else (found,))])
 
 
-def _add_members(group: dict[str, Any], found: set[int]) -> None:
-    for member in group.get("member", ()):
-        if (ifi := actors.ifi(member)) is not None:
-            found.add(key64(ifi))
+def _agent(agent: dict[str, Any]) -> frozenset[int]:
+    ifi = actors.ifi(agent)
+    own = _NONE if ifi is None else frozenset((key64(ifi),))
+    return own | _members(agent) if "member" in agent else own
+
+
+def _members(group: dict[str, Any]) -> frozenset[int]:
+    return frozenset([key64(ifi) for member in group.get("member", ()) if (ifi := actors.ifi(member)) is not None])

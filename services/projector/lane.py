@@ -11,12 +11,13 @@ import structlog
 from services.core.errors import Halted, Unavailable
 from services.projector import metrics
 from services.projector.cursor import Cursor
-from services.projector.reader import MAX_BYTES, MAX_RECORDS, MAX_STATEMENTS, PartitionReader, Record
+from services.projector.reader import MAX_BYTES, MAX_RECORDS, MAX_STATEMENTS, READ_BYTES, READ_RECORDS, READ_STATEMENTS, PartitionReader, Record
 from services.runtime.log import Log, LogRecord
 from services.runtime.postgres import transient
 
 READ_S = 1.0
 BACKOFF_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+_RECORDS, _BYTES, _STATEMENTS = MAX_RECORDS + READ_RECORDS, MAX_BYTES + READ_BYTES, MAX_STATEMENTS + READ_STATEMENTS
 _log = structlog.get_logger()
 
 
@@ -148,8 +149,8 @@ class Lane:
         self._came(records)
 
     def _make_room(self) -> None:
-        """Read on while less is waiting than a run may hold."""
-        if self.statements < MAX_STATEMENTS and self._bytes < MAX_BYTES and len(self.records) < MAX_RECORDS:
+        """Read on while less is waiting than a run may hold and half of the next one: what is folded just now is among it."""
+        if self.statements < _STATEMENTS and self._bytes < _BYTES and len(self.records) < _RECORDS:
             self._room.set()
         else:
             self._room.clear()

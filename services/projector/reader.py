@@ -20,6 +20,9 @@ from services.runtime.log import Log, LogRecord
 MAX_RECORDS = 500
 MAX_BYTES = 4 << 20
 MAX_STATEMENTS = 2000
+"""What one run may hold."""
+READ_RECORDS, READ_BYTES, READ_STATEMENTS = MAX_RECORDS // 2, MAX_BYTES // 2, MAX_STATEMENTS // 2
+"""What is read at once: half a run, so that there is room to read what comes next while a run is folded."""
 _KEPT_BYTES = 16 << 20
 _ONE_S = 5.0
 _BARE = frozenset({"tick", "genesis"})
@@ -62,7 +65,7 @@ class PartitionReader:
                 fetch.add_done_callback(lambda done: self._fetched(offset, done))
             return _bounded(await asyncio.shield(fetch))
         run = [self._kept[offset]]
-        while len(run) < MAX_RECORDS and (record := self._kept.get(offset + len(run))):
+        while len(run) < READ_RECORDS and (record := self._kept.get(offset + len(run))):
             run.append(record)
         return _bounded(run)
 
@@ -92,7 +95,7 @@ class PartitionReader:
         return records[0]
 
     async def _fetch(self, offset: int, head: int, wait_s: float) -> list[Record]:
-        found = await self._log.read(self._partition, offset, max_records=MAX_RECORDS, max_bytes=MAX_BYTES, wait_s=wait_s)
+        found = await self._log.read(self._partition, offset, max_records=READ_RECORDS, max_bytes=READ_BYTES, wait_s=wait_s)
         sequence = Sequence(self._partition, self._log.log_id, offset, head)
         records: list[Record] = []
         for record in found:
@@ -185,7 +188,7 @@ def _bounded(records: list[Record]) -> list[Record]:
     for count, record in enumerate(records):
         statements += len(record.items)
         size += len(record.value)
-        if count and (statements > MAX_STATEMENTS or size > MAX_BYTES):
+        if count and (statements > READ_STATEMENTS or size > READ_BYTES):
             return records[:count]
     return records
 

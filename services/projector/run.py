@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 from uuid import UUID
 
 import asyncpg
-import orjson
 
 from schemas.envelope import Envelope
 from services.core import actor
+from services.core.parts import once, parse
 from services.core.timeline import stored_of
 
 Connection = asyncpg.Connection
@@ -46,9 +46,11 @@ class StatementAt:
 
     def once(self, read: "Callable[[StatementAt], T]") -> T:
         """Return what `read` makes of it, kept from the first time that it succeeded."""
-        if read not in self._kept:
-            self._kept[read] = read(self)
-        return cast("T", self._kept[read])
+        try:
+            found: T = self._kept[read]
+        except KeyError:
+            found = self._kept[read] = read(self)
+        return found
 
     def forget_doc(self) -> None:
         """Keep only what was read of it: a parsed statement is many times its bytes, and a backlog holds thousands."""
@@ -58,14 +60,14 @@ class StatementAt:
     def doc(self) -> dict[str, Any]:
         """The statement, parsed. Nobody may change it."""
         if self._doc is None:
-            self._doc = orjson.loads(self.raw)
+            self._doc = parse(self.raw)
         return self._doc
 
     @property
     def ifi(self) -> str | None:
         """The canonical IFI of its actor, None for a group without one."""
         if self._ifi == "":
-            self._ifi = actor.ifi(self.doc["actor"])
+            self._ifi = once(self.doc["actor"], actor.ifi)
         return self._ifi
 
     @property

@@ -1,4 +1,5 @@
 """The searchable store: which copy of an id stands, which voids are in force, what a statement is found by, in whatever order all that arrives."""
+import asyncio
 from collections import Counter
 from itertools import pairwise
 from typing import Any
@@ -192,3 +193,21 @@ async def test_what_a_crash_of_postgres_took_back_is_written_again_though_it_was
     await conn.close()
     await fold()
     assert await fetch(database, "select * from authority") == before
+
+
+async def test_a_reference_that_falls_leaves_nothing_behind_while_what_it_led_to_arrives(database: str) -> None:
+    one, target = uuid4(), uuid4()
+    await fold_statements(database, [record(2, refer(one, target), stored=30_000)])
+    conn = await connect(database, search_path="statements_1, testamur")
+    try:
+        projection = StatementsProjection()
+        await projection.prepare(conn)
+        async with conn.transaction():
+            await projection.apply(conn, Run(place([record(0, statement(target, object=GROUP), stored=40_000)], {})[0]))
+            falling = asyncio.create_task(fold_statements(database, [record(1, statement(one), stored=20_000)]))
+            await asyncio.wait({falling}, timeout=0.5)  # it finds the target locked
+        await falling
+    finally:
+        await conn.close()
+    assert (await row(database, one))["refers"] is None
+    assert await fetch(database, "select * from statement_via") == []

@@ -17,7 +17,7 @@ create table statement (
     version text,                   -- the xAPI version to show when the sender gave none
     raw bytea,                      -- the sender's bytes
     primary key (tenant_id, id)
-);
+) with (toast_tuple_target = 4080); -- half a page: most statements are about as long as what Postgres would compress otherwise, which costs as much as all indexes
 create index statement_seq on statement (tenant_id, seq);
 create index statement_actor on statement (tenant_id, actor, seq) where actor is not null;
 create index statement_verb on statement (tenant_id, verb, seq) where verb is not null;

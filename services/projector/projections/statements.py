@@ -13,15 +13,17 @@ from uuid import UUID
 import asyncpg
 from asyncpg.pgproto import pgproto
 
+from services.core import actor as actors
 from services.core.keys import key64
+from services.core.parts import once
 from services.core.scopes import grants
 from services.core.splice import flags_of
 from services.core.statement_keys import keys_of
 from services.core.timeline import NO_SEQ
 from services.core.vocabulary import VOIDED
-from services.projector.projections.statements_definitions import Definitions
+from services.projector.projections.statements_definitions import Definitions, definitions_of
 from services.projector.projections.statements_links import activity_rows, add_links, agent_rows, forget_links
-from services.projector.projections.statements_via import follow
+from services.projector.projections.statements_via import follow, lock_below
 from services.projector.quick_copy import QuickCopy
 from services.projector.run import RecordAt, Run, StatementAt, hash_of_code
 from services.runtime.postgres import Statements
@@ -31,7 +33,6 @@ Key = tuple[int, UUID]
 
 _sql = Statements(Path(__file__).with_suffix(".sql"))
 _COLUMNS = ("tenant_id", "id", "seq", "fp", "actor", "verb", "activity", "registration", "authority", "voiding", "refers", "flags", "version", "raw")
-_ACTOR, _ACTIVITY, _VOIDING = (_COLUMNS.index(name) for name in ("actor", "activity", "voiding"))
 
 
 class _Said(NamedTuple):
@@ -86,7 +87,7 @@ class StatementsProjection:
     def read_ahead(self, item: StatementAt) -> None:
         """Make the row of a statement."""
         item.once(_said)
-        item.once(self._definitions.read)
+        item.once(definitions_of)
 
     async def apply(self, conn: Connection, run: Run) -> int:
         """Fold a run; return how many copies of other content lost."""
@@ -137,6 +138,7 @@ class StatementsProjection:
                 staged.conflicts.append((tenant_id, id_, seq, fp, stands) if stands < seq else (tenant_id, id_, stands, stands_fp, seq))
         fallen = _columns(staged.fallen)
         if fallen:
+            await lock_below(conn, staged.fallen, {*staged.standing, *staged.phantoms})
             staged.left = await forget_links(conn, fallen)
         if staged.arrived:
             await conn.execute(_sql.replace)
@@ -201,40 +203,41 @@ def _stage(items: list[StatementAt]) -> _Staged:
 
 
 def _said(one: StatementAt) -> _Said:
-    doc = one.doc
-    refers = _refers(doc)
-    row = _row(one, refers)
-    keys = keys_of(doc, row[_ACTOR], row[_ACTIVITY], one.authority, one.authority_key)
-    return _Said(row, row[_VOIDING], refers, agent_rows(keys, one.seq, one.tenant_id), activity_rows(keys, one.seq, one.tenant_id))
+    doc, tenant_id, seq, vouching = one.doc, one.tenant_id, one.seq, one.authority_at
+    actor = once(doc["actor"], _actor)
+    verb, voids = once(doc["verb"], _verb)
+    activity, refers = once(doc["object"], _object)
+    target = refers if voids else None
+    keys = keys_of(doc, actor, activity, vouching.agent, vouching.key)
+    row = (
+        tenant_id, one.id, seq, one.fp, actor, verb, activity, context.get("registration") if (context := doc.get("context")) else None,
+        vouching.key, target, refers, flags_of(doc), "1.0.0" if one.xapi.startswith("1.") else "2.0.0", one.raw,
+    )
+    return _Said(row, target, refers, agent_rows(keys, seq, tenant_id), activity_rows(keys, seq, tenant_id))
+
+
+def _actor(actor: dict[str, Any]) -> int | None:
+    ifi = once(actor, actors.ifi)
+    return None if ifi is None else key64(ifi)
+
+
+def _verb(verb: dict[str, Any]) -> tuple[int, bool]:
+    """Return the key of a verb, and whether it is the one that voids."""
+    return key64(verb["id"]), verb["id"] == VOIDED
+
+
+def _object(object_: dict[str, Any]) -> tuple[int | None, UUID | None]:
+    """Return the key of an activity, or the statement that is referred to: only such a reference can void another."""
+    kind = object_.get("objectType", "Activity")
+    return key64(object_["id"]) if kind == "Activity" else None, pgproto.UUID(object_["id"]) if kind == "StatementRef" else None
 
 
 def _by_id(one: StatementAt) -> tuple[int, int]:
     return one.tenant_id, one.id.int
 
 
-def _row(one: StatementAt, refers: UUID | None) -> tuple[Any, ...]:
-    doc = one.doc
-    ifi, object_ = one.ifi, doc["object"]
-    return (
-        one.tenant_id, one.id, one.seq, one.fp,
-        None if ifi is None else key64(ifi),
-        key64(doc["verb"]["id"]),
-        key64(object_["id"]) if object_.get("objectType", "Activity") == "Activity" else None,
-        context.get("registration") if (context := doc.get("context")) else None,
-        one.authority_key, refers if doc["verb"]["id"] == VOIDED else None, refers, flags_of(doc),
-        "1.0.0" if one.xapi.startswith("1.") else "2.0.0",
-        one.raw,
-    )
-
-
 def _phantom(key: Key) -> tuple[Any, ...]:
     return (*key, NO_SEQ, *(None,) * 8, 0, None, None)
-
-
-def _refers(doc: dict[str, Any]) -> UUID | None:
-    """Return the statement that is its object. Only such a statement can void another, and only by the one verb."""
-    object_ = doc["object"]
-    return pgproto.UUID(object_["id"]) if object_.get("objectType") == "StatementRef" else None
 
 
 def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:

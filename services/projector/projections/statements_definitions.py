@@ -13,8 +13,9 @@ import asyncpg
 import orjson
 from asyncpg.pgproto.pgproto import UUID  # cheap to hash, to compare and to send
 
-from services.core.definitions import definitions_in, text_of
+from services.core.definitions import Defined, in_activities, in_object, text_of
 from services.core.keys import key128
+from services.core.parts import once
 from services.core.scopes import grants
 from services.projector.run import StatementAt
 from services.runtime.postgres import Statements
@@ -44,6 +45,7 @@ class Definition:
 
 Key = tuple[int, bytes]
 Sent = dict[Key, tuple[int, int, Definition]]
+_seen: dict[tuple[str, bytes], Definition] = {}
 
 
 class Definitions:
@@ -51,25 +53,17 @@ class Definitions:
 
     def __init__(self) -> None:
         """Nothing is known yet."""
-        self._seen: dict[tuple[str, bytes], Definition] = {}
         self._known: dict[Key, tuple[int, int]] = {}
 
     def forget(self) -> None:
         """Forget what the table was seen to hold: a crash of Postgres takes back what it had not yet on disk."""
         self._known.clear()
 
-    def read(self, one: StatementAt) -> tuple[Definition, ...]:
-        """Return what a statement defines; nothing when its record must not define."""
-        if not _may_define(one.scopes, "define"):
-            return ()
-        found = definitions_in(one.doc)
-        return tuple([self._definition(iri, definition) for iri, definition in found]) if found else ()
-
     async def fold(self, conn: Connection, items: Iterable[StatementAt]) -> None:
         """Bring the table up to these statements. Called last in a run: all partitions write the same few rows, sorted."""
         sent: Sent = {}
         for one in items:
-            if not (defined := one.once(self.read)):
+            if not (defined := one.once(definitions_of)):
                 continue
             day, seq = one.stored // DAY_US, one.seq
             for definition in defined:
@@ -94,16 +88,40 @@ class Definitions:
             rows = [(tenant_id, one.activity, one.hash, day, seq, one.text) for (tenant_id, _), (day, seq, one) in sent.items()]
             await conn.execute(_sql.add, *_columns(rows))
 
-    def _definition(self, iri: str, definition: dict[str, Any]) -> Definition:
-        written = orjson.dumps(definition)
-        seen = self._seen.get((iri, written))
-        if seen is None:
-            seen = Definition(iri, text_of(definition))
-            if len(written) <= _SEEN_BYTES:
-                if len(self._seen) >= _MOST_SEEN:
-                    self._seen.clear()
-                self._seen[iri, written] = seen
-        return seen
+
+def definitions_of(one: StatementAt) -> tuple[Definition, ...]:
+    """Return what a statement defines; nothing when its record must not define."""
+    if not _may_define(one.scopes, "define"):
+        return ()
+    doc = one.doc
+    found, context = once(doc["object"], _of_object), doc.get("context")
+    if context is None or (activities := context.get("contextActivities")) is None:
+        return found
+    return found + once(activities, _of_activities)
+
+
+def _of_object(object_: dict[str, Any]) -> tuple[Definition, ...]:
+    return _made(in_object(object_))
+
+
+def _of_activities(activities: dict[str, Any]) -> tuple[Definition, ...]:
+    return _made(in_activities(activities))
+
+
+def _made(found: Defined) -> tuple[Definition, ...]:
+    return tuple([_definition(iri, definition) for iri, definition in found])
+
+
+def _definition(iri: str, definition: dict[str, Any]) -> Definition:
+    written = orjson.dumps(definition)
+    seen = _seen.get((iri, written))
+    if seen is None:
+        seen = Definition(iri, text_of(definition))
+        if len(written) <= _SEEN_BYTES:
+            if len(_seen) >= _MOST_SEEN:
+                _seen.clear()
+            _seen[iri, written] = seen
+    return seen
 
 
 def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:

@@ -1,7 +1,8 @@
 """The index rows of statements: agents and activities they are found by besides those in their own columns. Rows of a fixed width, packed here for COPY."""
 import io
 import struct
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,16 @@ _sql = Statements(Path(__file__).with_suffix(".sql"))
 _HEAD, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 _AGENT, _ACTIVITY = struct.pack(">hi", 4, 8), struct.pack(">hi", 3, 8)
 """How a row begins: the number of its columns, and the width of the first, which is the key."""
+_FEW = 16
 _place = struct.Struct(">iqii").pack
-_FLAG = {False: struct.pack(">i?", 1, False), True: struct.pack(">i?", 1, True)}  # noqa: FBT003 - a column
+_DIRECT, _RELATED = struct.pack(">i?", 1, False), struct.pack(">i?", 1, True)  # noqa: FBT003 - a column
 
 
 def agent_rows(keys: Keys, seq: int, tenant_id: int) -> bytes:
     """Return a statement's rows of `statement_agent` in the binary format of COPY."""
     place = _place(8, seq, 4, tenant_id)
-    return _rows(_AGENT, keys.agents, place + _FLAG[False]) + _rows(_AGENT, keys.related, place + _FLAG[True])
+    related = _rows(_AGENT, keys.related, place + _RELATED)
+    return _rows(_AGENT, keys.agents, place + _DIRECT) + related if keys.agents else related
 
 
 def activity_rows(keys: Keys, seq: int, tenant_id: int) -> bytes:
@@ -33,9 +36,20 @@ def activity_rows(keys: Keys, seq: int, tenant_id: int) -> bytes:
     return _rows(_ACTIVITY, keys.activities, _place(8, seq, 4, tenant_id))
 
 
-def _rows(begin: bytes, keys: Collection[int], end: bytes) -> bytes:
+def _rows(begin: bytes, keys: frozenset[int], end: bytes) -> bytes:
     """Return a row for each key; the rest of them is the same."""
-    return begin + (end + begin).join([key.to_bytes(8, signed=True) for key in keys]) + end if keys else b""
+    if not keys:
+        return b""
+    return end.join((_remembered if len(keys) <= _FEW else _begun)(begin, keys))
+
+
+def _begun(begin: bytes, keys: frozenset[int]) -> tuple[bytes, ...]:
+    """Return how the rows of these keys begin, and nothing after the last one."""
+    return (*[begin + key.to_bytes(8, signed=True) for key in keys], b"")
+
+
+_remembered = lru_cache(maxsize=16384)(_begun)
+"""A sender uses the same few activities in statement after statement."""
 
 
 async def add_links(conn: Connection, agents: Iterable[bytes], activities: Iterable[bytes]) -> None:

@@ -45,7 +45,7 @@ async def follow(
     `refer` are its statements whose object is a StatementRef, `arrived` those of its ids that were there before, as a phantom or another copy, `left`
     the places (tenant, `seq`) of such copies, and `locked` the ids it has locked.
     """
-    chains = await _locked_below(conn, {*refer, *arrived}, locked)
+    chains = await lock_below(conn, {*refer, *arrived}, locked)
     if left:
         await conn.execute(_sql.forget, *_columns(left))
     if not arrived:
@@ -59,8 +59,11 @@ async def follow(
             await _write(conn, chains)
 
 
-async def _locked_below(conn: Connection, changed: Collection[Key], locked: AbstractSet[Key]) -> list[asyncpg.Record]:
-    """Lock what these lead to, again until nothing is new, and return their chains."""
+async def lock_below(conn: Connection, changed: Collection[Key], locked: AbstractSet[Key]) -> list[asyncpg.Record]:
+    """Lock what these lead to, again until nothing is new, and return their chains.
+
+    A copy that falls is given here before another stands in its place: else a run that changes what it led to would write rows for it, which is gone.
+    """
     while True:
         chains: list[asyncpg.Record] = await conn.fetch(_sql.chains, *_columns(changed))
         below = {(row["tenant_id"], row["id"]) for row in chains} - locked
