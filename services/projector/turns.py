@@ -2,10 +2,16 @@
 
 Deciding comes after all of them.
 """
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from services.runtime.log import LogEnd
+
+_LATELY_S = 0.5
+_PRESSED = 0.85
+"""Folds that are at work for more of the time than this have more to do than they get done at leisure."""
 
 
 class Turns:
@@ -16,21 +22,30 @@ class Turns:
         self.ends: dict[int, LogEnd] = {}
         self._places: dict[int, int] = {}
         self._followers: dict[Callable[[], object], Callable[[], object]] = {}
-        self._folding = 0
+        self._folding, self._share, self._seen = 0, 0.0, time.monotonic()
 
     @property
-    def is_folding(self) -> bool:
-        """Whether a run of any projection is under way."""
-        return self._folding > 0
+    def is_pressed(self) -> bool:
+        """Whether a run of some projection was under way nearly all the time lately."""
+        self._look()
+        return self._share > _PRESSED
 
     @contextmanager
     def folding(self) -> Iterator[None]:
         """Note that a run is under way."""
+        self._look()
         self._folding += 1
         try:
             yield
         finally:
+            self._look()
             self._folding -= 1
+
+    def _look(self) -> None:
+        """Count the time since the last look as one in which there was folding, or none."""
+        now = time.monotonic()
+        self._share = (self._folding > 0) + (self._share - (self._folding > 0)) * math.exp((self._seen - now) / _LATELY_S)
+        self._seen = now
 
     def lead(self, partition: int, position: int | None) -> None:
         """Note where the projection that goes first stands; None: it does not fold this partition here any more."""

@@ -25,8 +25,8 @@ from services.projector.tools import Tools
 from services.runtime.postgres import while_connected
 
 RENEW_S = 1.0
-RUN_APART_S = 0.1
-"""How long a projection that makes nothing visible lets records gather: a run costs its dozen statements whatever it holds."""
+RUN_APART_S, LEAST_APART_S, APART = 0.1, 0.02, 3.0
+"""How long a projection that makes nothing visible lets records gather, for a run has its price: so many times what the last one took, within these bounds."""
 WORTH_A_RUN = 500
 """So many statements are folded at once, whoever waits for more."""
 AWAITED_S = 0.1
@@ -50,7 +50,7 @@ class Worker:
         self._lanes, self._nudge = dict[int, Lane](), asyncio.Event()
         self._stopping = self._rests = False
         self._ticks = Ticks(tools.log, tools.turns, self.nudge, leads=self._leads)
-        self._began = self._awaited = 0.0
+        self._began = self._took = self._awaited = 0.0
         self._failures, self._log = 0, _log.bind(projection=self.name, version=version)
 
     @property
@@ -205,7 +205,8 @@ class Worker:
 
     def _due(self) -> float:
         """Return when a projection that gathers folds, however little there is."""
-        return self._began if self._awaited + AWAITED_S > time.monotonic() else self._began + RUN_APART_S
+        apart = 0.0 if self._awaited + AWAITED_S > time.monotonic() else min(RUN_APART_S, max(LEAST_APART_S, APART * self._took))
+        return self._began + apart
 
     async def _fold(self, committer: Committer, parts: Sequence[Part]) -> None:
         self._began = time.monotonic()
@@ -215,8 +216,8 @@ class Worker:
                 await committer.fold(parts, wanted=wanted_by(*(part.records for part in parts)) if shared else None)
             self._failures = 0
         finally:
-            now = time.monotonic()
-            metrics.RUNS.labels(self.name).observe(now - self._began)
+            self._took = (now := time.monotonic()) - self._began
+            metrics.RUNS.labels(self.name).observe(self._took)
             for part in parts:
                 self._settle(part.cursor.partition, now)
 

@@ -35,6 +35,11 @@ class Hearing:
             await asyncio.gather(self._task, return_exceptions=True)
         self._connection.close()
 
+    @property
+    def last_at(self) -> float:
+        """When the last event was read."""
+        return self._heard[-1][0]
+
     async def delays(self, sent: Mapping[str, float]) -> list[float]:
         """Return for each of these statements how many seconds after it was sent the decision it caused was read; all of them must be heard."""
         found: dict[str, float] = {}

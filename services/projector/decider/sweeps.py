@@ -11,7 +11,8 @@ from services.projector.decider.batch import through
 from services.runtime.postgres import Statements
 
 Connection = asyncpg.Connection
-PAGE = 500
+PAGE = 100
+"""Learners for whom what happens meanwhile waits."""
 _TIMERS = 500
 _sql = Statements(Path(__file__).with_suffix(".sql"))
 _queue = Statements(Path(__file__).with_name("queue.sql"))
@@ -42,7 +43,7 @@ async def spread(conn: Connection, fingerprint: str, tenant_id: int) -> bool:
             due, keys, activities = _merged([sweep, *others])
             await conn.execute(_sql.merge, tenant_id, sweep["id"], due, keys, activities, [other["id"] for other in others])
         page = [row["id"] for row in await conn.fetch(_sql.page, tenant_id, sweep["after"], PAGE)]
-        await _wake(conn, tenant_id, page, due, keys, activities)
+        await _wake(conn, tenant_id, page, now, keys, activities)  # in the queue it stands behind what came before it was their turn
         if len(page) < PAGE:
             await conn.execute(_sql.finish, tenant_id, sweep["id"])
         else:

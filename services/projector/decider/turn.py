@@ -8,7 +8,7 @@ from services.projector.turns import Turns
 _TURN_S = 0.01
 """How long one computes before others have their turn."""
 _SHARE = 8
-"""While a run is folded, one computes for one part of so many."""
+"""While folds are pressed, one works for one part of so many."""
 _LONGEST_S = 0.25
 
 
@@ -23,5 +23,5 @@ class Turn:
         """Let others go on, if this went on long enough."""
         took = time.monotonic() - self.since
         if took > _TURN_S:
-            await asyncio.sleep(min(took * (_SHARE - 1), _LONGEST_S) if self.turns.is_folding else 0)
+            await asyncio.sleep(min(took * (_SHARE - 1), _LONGEST_S) if self.turns.is_pressed else 0)
             self.since = time.monotonic()
