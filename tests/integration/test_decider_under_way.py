@@ -9,15 +9,19 @@ from typing import Any
 import orjson
 import pytest
 
-from services.projector.decider import under_way
+from services.projector.decider import batch, under_way
 from services.projector.decider.batch import decide
+from services.projector.decider.decider import Decider
+from services.runtime.evaluation.judge import judge_programme
 from services.runtime.memory_log import MemoryLog
 from services.runtime.postgres_log import open_postgres_log
 from tests.integration.deciding import (
+    HASHES,
     deciding,
     decisions,
     did,
     fold_all,
+    ifi_of,
     make,
     passes,
     post,
@@ -51,6 +55,48 @@ async def test_nobody_decides_about_a_learner_until_what_is_under_way_is_folded_
         await under_way.settle(conn, row["folded"] >> 8)
         taken, decided = await decide(conn, make(log), 1, "default")
         assert (taken, [orjson.loads(each.record.value)["body"]["state"] for each in decided]) == (1, ["revoked"])
+
+
+async def test_a_publication_reaches_everybody_else_while_somebody_who_was_woken_waits_for_a_decision_under_way(database: str) -> None:
+    log, passed = MemoryLog(1), did("ada", "rope")
+    async with ready(database, log, passed) as conn:
+        await decide(conn, make(log), 1, "default")
+        await append(log, post(log, voids(passed)), post(log, did("bo", "knots"), actor="bo"))
+        await fold_all(database, log)
+        await append(log, publish(log, programme("guide", passes("knots"))))
+        await fold_all(database, log)
+        await rounds(conn, log)
+        assert {row["ifi"] for row in await fetch(database, "select ifi from wake")} >= {ifi_of("ada")}
+        assert {row["ifi"] for row in await fetch(database, "select ifi from under_way_ifi")} == {ifi_of("ada"), ifi_of("bo")}
+
+
+async def test_a_publication_does_not_wait_for_whom_nobody_can_judge_while_decisions_are_under_way(
+    database: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, log = judge_programme, MemoryLog(1)
+
+    def judged(person: Any, *arguments: Any) -> Any:
+        if person.members.learner == ifi_of("ada"):
+            raise ValueError
+        return real(person, *arguments)
+
+    monkeypatch.setattr(batch, "judge_programme", judged)
+    async with ready(database, log, did("ada", "rope"), did("bo", "rope")) as conn:
+        await decide(conn, make(log), 1, "default")
+        await append(log, post(log, did("cy", "knots"), actor="cy"))
+        await fold_all(database, log)
+        await append(log, publish(log, programme("guide", passes("knots"))))
+        await fold_all(database, log)
+        await rounds(conn, log)
+        assert {row["ifi"] for row in await fetch(database, "select ifi from wake")} >= {ifi_of("ada")}
+        assert {row["ifi"] for row in await fetch(database, "select ifi from under_way_ifi")} == {ifi_of("bo"), ifi_of("cy")}
+
+
+async def rounds(conn: batch.Connection, log: MemoryLog) -> None:
+    """Have a decider do all there is to do while nothing is folded: what is under way stays so."""
+    decider = Decider("", log, HASHES)
+    while await decider.round(conn):
+        pass
 
 
 async def test_what_a_dead_decider_left_behind_is_appended_unchanged_by_another(database: str) -> None:

@@ -179,8 +179,8 @@ class Decider:
         for tenant_id in turns:
             if tenant_id in look["woken"]:
                 worked |= await self._for(conn, tenant_id, self._decide(conn, tenant_id))
-        for tenant_id in turns:  # what happens now goes before what concerns everybody
-            if tenant_id in look["sweeping"] and not worked and (tenant_id not in look["woken"] or not look["under_way"]):
+        for tenant_id in turns:  # what happens now goes before what concerns everybody, but not what waits for decisions under way or cannot be judged
+            if tenant_id in look["sweeping"] and not worked:
                 worked |= await self._for(conn, tenant_id, sweeps.spread(conn, self._deciding.fingerprint, tenant_id))
         return bool(worked)
 

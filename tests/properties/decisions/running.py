@@ -3,6 +3,7 @@ import random
 
 from tests.properties.decisions.house import House
 from tests.properties.decisions.simulation import OUTCOMES
+from tests.properties.decisions.stood import Folded
 
 TICK = 500_000
 """Idle partitions tick each second: twice as often here, for an entry may have to wait until T has passed another of its learner."""
@@ -14,15 +15,15 @@ class Running:
     def __init__(self, home: House, chance: random.Random) -> None:
         """`chance` says what becomes of appends; it keeps up from now on."""
         self._home, self._chance = home, chance
-        self.looks: list[list[int]] = [[]]
-        """Each T at which a decider looked around, in order: one list for each time over which it kept up."""
+        self.looks: list[list[Folded]] = [[]]
+        """How far all was folded whenever a decider looked around, in order: one list for each time over which it kept up."""
 
     async def keep_up(self) -> None:
         """Fold and decide until nothing more comes of it; what the log does not confirm is looked for at once."""
         home, how = self._home, self._chance.choice(OUTCOMES)
         while True:
             await home.fold.catch_up()
-            self._look(await home.through())
+            self._look()
             size, home.log.next_append = home.log.size, how
             worked = await home.decide(0)
             home.log.next_append = "well"
@@ -44,6 +45,7 @@ class Running:
         if self.looks[-1]:
             self.looks.append([])
 
-    def _look(self, through: int) -> None:
-        if not self.looks[-1] or through > self.looks[-1][-1]:
-            self.looks[-1].append(through)
+    def _look(self) -> None:
+        folded = tuple(self._home.log.passed(partition) for partition in range(self._home.log.partitions))
+        if not self.looks[-1] or folded != self.looks[-1][-1]:
+            self.looks[-1].append(folded)

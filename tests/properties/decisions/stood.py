@@ -3,7 +3,9 @@ keeps up with the log is in the ledger by then, whatever comes of it later.
 
 A state is what the rule in force says, at T, of what was stored up to T. DESIGN 6 asks for no more than this: awards that a clause reads count once they are
 in the ledger, as the end of the last award does; an evaluation that closes an award opens none, so a state that was to be reached through an award that ends
-begins anew when that has ended; of a retired programme nothing new is awarded; whoever was ever linked may hold two awards, each with a beginning of its own.
+begins anew when that has ended, and when that comes into the ledger, if it was on its way there; of a retired programme nothing new is awarded; whoever was
+ever linked may hold two awards, each with a beginning of its own. What a publication or a description leads to stands from when its sweep is due: once T has
+passed all that was folded before anybody could know of it, and that may be the partitions' difference later (ADR 16).
 """
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +22,10 @@ from tests.reference_rules import Answer, Reading
 
 SECOND = 1_000_000
 Entry = Mapping[str, Any]
-State = tuple[Any, tuple[Answer, ...]]
+State = tuple[Any, tuple[Any, ...]]
 """Of a programme since when and until when it is met, of a course how it was completed, None: neither; and what led there that takes entries of its own."""
+Folded = tuple[int, ...]
+"""The instant up to which each partition was folded: T is the least of them."""
 
 
 class NotDecidedError(AssertionError):
@@ -58,11 +62,16 @@ class _OverTime:
         self._records, self._entries, self._taken = sorted(records, key=lambda placed: placed.seq), entries, 0
         self._ids = {str(row["id"]) for row in entries}
         self._readings = _Readings()
-        self._known: dict[tuple[str, Person], tuple[list[Said], list[Said], int | None]] = {}
+        self._known: dict[tuple[str, Person], tuple[list[Said], list[Said], list[Said]]] = {}
+        self.sweeps = _Sweeps(self._records)
         self.people: set[Person] = set()
 
-    def go_on(self, through: int) -> None:
-        """Take in all that was stored up to an instant, and stand there."""
+    def go_on(self, folded: Folded) -> bool:
+        """Take in all that was stored up to T, and stand there; return whether that is later than before."""
+        self.sweeps.go_on(folded)
+        through = min(folded)
+        if through <= self.now.through:
+            return False
         self.now.through, before = through, self._taken
         while self._taken < len(self._records) and self._records[self._taken].stored <= through:
             oracle.take(self.now, self._records[self._taken], lambda placed: placed.said["batch"] in self._ids)
@@ -70,6 +79,7 @@ class _OverTime:
         if self._taken != before:
             self._read()
         self.decided = awards_by((row for row in self._entries if row["known_at"] <= through), self._who)
+        return True
 
     def _read(self) -> None:
         """Work out what does not depend on the instant alone."""
@@ -91,46 +101,69 @@ class _OverTime:
                 yield (iri, person), self._due(iri, person)
 
     def _due(self, iri: str, person: Person) -> State:
-        """Return what a person should hold of a programme, and the periods passed over before that, over which one held moves when they become known."""
+        """Return what a person should hold of a programme, and what comes before that: periods passed over, over which one held moves when they become
+        known, and awards in the ledger that are to expire.
+        """
         version, asked = self.versions[iri], list[Answer]()
         if (iri, person) not in self._known:
             self._known[iri, person] = self._read_by(iri, version["programme"]["requires"], person)
-        facts, awards, ended = self._known[iri, person]
+        facts, awards, mine = self._known[iri, person]
+        ended = last_end(mine)
 
         def after(end: int | None) -> Answer:
             asked.append(self._readings.answer(version, facts, awards, end, self.now.through))
             return asked[-1]
 
         due = oracle.due_after(ended, after)
-        return due, () if due is None else tuple(asked[:-1])
+        if due is None:
+            return None, ()
+        return due, (*asked[:-1], *(award["id"] for award in mine if not award["closed"] and award["valid_until"] and award["valid_until"] <= due.since))
 
-    def _read_by(self, iri: str, rule: Said, person: Person) -> tuple[list[Said], list[Said], int | None]:
-        """Return what counts for a programme of what a person did and was given, and the end of the last award of it that expired."""
+    def _read_by(self, iri: str, rule: Said, person: Person) -> tuple[list[Said], list[Said], list[Said]]:
+        """Return what counts for a programme of what a person did and was given, and the awards of it."""
         cut, clauses = self.now.cut_offs(iri), list(_clauses(rule))
         facts = [fact for fact in self._facts if fact["ifi"] in person and fact["seq"] > cut.get(fact["ifi"], -1)
                  and any(means(fact, clause) for reads, clause in clauses if reads == "statements")]
         mine = [award for award in self._awards if award["ifi"] in person]
         awards = [award for award in mine if award["achievement"] and award["seq"] > cut.get(award["ifi"], -1)
                   and any(means_award(award, clause) for reads, clause in clauses if reads == "credentials")]
-        return facts, awards, last_end(award for award in mine if award["matter"] == iri)
+        return facts, awards, [award for award in mine if award["matter"] == iri]
 
 
-def assert_stood(records: Sequence[Placed], entries: Sequence[Entry], looks: Sequence[Sequence[int]], difference: int) -> int:
+class _Sweeps:
+    """From when on everybody is to be judged for what was published or described."""
+
+    def __init__(self, records: Sequence[Placed]) -> None:
+        self._to_come = [placed for placed in records if _of_all(placed) is not None]
+        self._dues: list[tuple[str | None, int, int]] = []
+
+    def go_on(self, folded: Folded) -> None:
+        """Note what is folded now: it is due once T has passed all that is."""
+        self._dues += [(_of_all(placed), placed.stored, max(folded)) for placed in self._to_come if placed.stored <= folded[placed.partition]]
+        self._to_come = [placed for placed in self._to_come if placed.stored > folded[placed.partition]]
+
+    def begin(self, matter: str, began: int) -> int:
+        """Return when deciders can begin with a state that began at T: when the sweep for what was said of its matter by then is due, if that is later."""
+        return max((due for about, stored, due in self._dues if about == matter and stored <= began < due), default=began)
+
+
+def assert_stood(records: Sequence[Placed], entries: Sequence[Entry], looks: Sequence[Sequence[Folded]], difference: int) -> int:
     """Return how many states stood long enough, each of which must have been decided. Raises NotDecidedError.
 
-    `looks`: each T at which a decider looked around, in order, one list for each time over which it kept up with the log. `difference`: that of the
-    partitions' clocks, in microseconds.
+    `looks`: how far all was folded whenever a decider looked around, in order, one list for each time over which it kept up with the log. `difference`:
+    that of the partitions' clocks, in microseconds.
     """
     then, found = _OverTime(records, entries), set()
     for kept_up in looks:
         stands: dict[tuple[str, Person], tuple[State, int]] = {}
-        for through in kept_up:
-            then.go_on(through)
-            before, stands = stands, {}
+        for folded in kept_up:
+            if not then.go_on(folded):
+                continue
+            before, stands, through = stands, {}, min(folded)
             for place, state in then.states():
                 came, began = before.get(place, (state, through))
                 stands[place] = state, began if came == state else through
-                if through - stands[place][1] >= SECOND + difference:
+                if through - then.sweeps.begin(place[0], stands[place][1]) >= SECOND + difference:
                     found.add((place, *stands[place]))
                     _assert_decided(then, place, state, stands[place][1])
     return len(found)
@@ -147,6 +180,12 @@ def _assert_decided(then: _OverTime, place: tuple[str, Person], state: State, be
             assert_programme(mine, due, retired=matter in then.retired, once=once)
     except AssertionError as error:
         raise NotDecidedError(f"{matter} of {set(person)} from {began} to {then.now.through}: {error}") from error
+
+
+def _of_all(placed: Placed) -> str | None:
+    """Return the matter in which a record concerns everybody, if it does."""
+    kind, body = placed.said["kind"], placed.said.get("body", {})
+    return str(body["iri"]) if kind == "programme.published" else str(body["course"]["id"]) if kind == "course.described" else None
 
 
 def _clauses(node: Said) -> Iterator[tuple[str, Said]]:

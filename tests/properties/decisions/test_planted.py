@@ -19,7 +19,7 @@ PLANTED: dict[str, tuple[Any, str]] = {
     "a void wakes nobody": (learners_wakes, "_judged"),
     "a publication wakes nobody": (learners_wakes, "_sweep"),
     "a decision wakes nobody": (learners_wakes, "_decided"),
-    "time wakes nobody": (batch._Batch, "_set_timers"),
+    "time wakes nobody": (batch, "set_timers"),
     "what was revoked by hand counts on": (load, "_load_barred"),
 }
 
@@ -78,7 +78,18 @@ def _ring_late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeps, "through", through_before)
 
 
-@pytest.mark.parametrize("plant", [_dawdle, _void_late, _ring_late])
+def _sweep_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin with sweeps late: one that reaches somebody of whom the rule says something else by then comes to nothing."""
+    spread = sweeps.spread
+
+    async def spread_late(conn: sweeps.Connection, fingerprint: str, tenant_id: int) -> bool:
+        through = await batch.through(conn, fingerprint)
+        return await conn.fetchval("select exists (select from sweep where due < $1)", through - TOO_LONG) and await spread(conn, fingerprint, tenant_id)
+
+    monkeypatch.setattr(sweeps, "spread", spread_late)
+
+
+@pytest.mark.parametrize("plant", [_dawdle, _void_late, _ring_late, _sweep_late])
 def test_a_decider_that_is_right_too_late_is_noticed(database: str, plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     _assert_noticed(database, NotDecidedError, likely=1)  # and by nothing else: at rest all is as it should be
