@@ -31,7 +31,7 @@ from tests.servers.system import KEY, SECRET, System
 LEARNERS = int(os.environ.get("TESTAMUR_BENCH_LEARNERS") or (100_000 if soak() else 10_000))
 EXPIRIES = 10_000 if soak() else 1_000
 PROGRAMMES, SHARING = 1_000, 30
-ROUNDS, ROUND_S, PROBED_S = (5, 12.0, 60.0) if soak() else (3, 8.0, 15.0)
+ROUNDS, ROUND_S, PROBED_S = (3, 12.0, 60.0) if soak() else (3, 8.0, 15.0)
 IRI = "https://programmes.example.org/"
 VERB = "http://adlnet.gov/expapi/verbs/"
 _AT_REST = """select (select min(last_stored) from testamur.projection_cursor where name = 'learners') >= $1

@@ -51,6 +51,7 @@ class Holding(NamedTuple):
     matter: str
     ifi: UUID
     held: Held
+    """Without its inputs, but for a course's."""
     after: int | None
     """The end of the award that it renews, under which it was issued and is judged; None: there is none."""
     met: int = 0

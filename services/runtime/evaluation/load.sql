@@ -25,14 +25,16 @@ select l.a, l.b from link l
 where l.tenant_id = $1 and l.a = any($2::uuid[]) and l.b = any($2::uuid[]) and l.linked <= $3 and (l.unlinked is null or l.unlinked > $3);
 
 -- name: entries
--- The entries that count of these IFIs' awards, in order; `after` is the end of the award that one renews.
+-- The entries that count of these IFIs' awards, in order; `after` is the end of the award that one renews. Bodies may be long, for what a programme's
+-- decision rests on is in them: they are unpacked once, and only a course's inputs are asked for.
 select d.ifi, d.kind, d.matter, d.id, d.seq, d.state, d.n, d.k, d.since, d.known_at, d.valid_until, d.version, d.rule, d.status, d.reason,
-    d.body ->> 'remind' as remind, d.body ->> 'credential' as credential, d.body ->> 'after' as after, (d.body -> 'inputs')::text as inputs
+    b.said ->> 'remind' as remind, b.said ->> 'credential' as credential, b.said ->> 'after' as after, (b.said -> 'inputs')::text as inputs
 from unnest($2::uuid[]) as n (ifi)
 cross join lateral (
     select * from decision where tenant_id = $1 and ifi = n.ifi and accepted and seq + 0 <= $3
     order by ifi, kind, matter, n, k offset 0
 ) d
+cross join lateral (select case d.kind when 'course' then d.body else d.body - 'inputs' end as said offset 0) b
 order by d.seq;
 
 -- name: revocations
