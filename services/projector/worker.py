@@ -25,7 +25,7 @@ from services.projector.tools import Tools
 from services.runtime.postgres import while_connected
 
 RENEW_S = 1.0
-RUN_APART_S, LEAST_APART_S, APART = 0.1, 0.02, 3.0
+RUN_APART_S, LEAST_APART_S, APART = 0.05, 0.02, 2.0
 """How long a projection that makes nothing visible lets records gather, for a run has its price: so many times what the last one took, within these bounds."""
 WORTH_A_RUN = 500
 """So many statements are folded at once, whoever waits for more."""

@@ -133,7 +133,7 @@ class Decisions:
         async with self.connection() as connection:
             begun = time.perf_counter()
             said = await send(connection, "POST", "/v1/programmes/preview", self._for_half(), 200)
-        assert len(said["gain"]) == LEARNERS // 2, len(said["gain"])
+        assert said["gaining"] == LEARNERS // 2, said["gaining"]
         self._note("preview", {"learners": LEARNERS, "seconds": time.perf_counter() - begun})
 
     def _for_half(self) -> bytes:
@@ -161,12 +161,12 @@ class Decisions:
             load = asyncio.create_task(paced(self.system, Stream(seed=9), rate=rate / 2, size=50, seconds=PROBED_S + 2))
             await self.probe("decision after its statement, at half the sustained rate", PROBED_S)
             await load
-            begun = time.perf_counter()
-            async with Hearing(self.connection(timeout_s=60), "credential.issued") as hearing:
-                await send(connection, "POST", "/v1/programmes", self._for_half(), 201)
-                await self.probe("decision after its statement, while all are swept", PROBED_S)
-                await hearing.until(LEARNERS // 2, 600)
-                self._note("publication to all", {"learners": LEARNERS, "awards": LEARNERS // 2, "seconds": hearing.last_at - begun})
+        begun = time.perf_counter()
+        async with self.connection() as connection, Hearing(self.connection(timeout_s=60), "credential.issued") as hearing:
+            await send(connection, "POST", "/v1/programmes", self._for_half(), 201)
+            await self.probe("decision after its statement, while all are swept", PROBED_S)
+            await hearing.until(LEARNERS // 2, 600)
+            self._note("publication to all", {"learners": LEARNERS, "awards": LEARNERS // 2, "seconds": hearing.last_at - begun})
 
     async def expiries(self, count: int, name: str, ahead_s: float, apart_s: float = 0.0) -> None:
         """Have awards end, all at one instant or one after the other, and hear how late each is decided."""

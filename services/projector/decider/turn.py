@@ -7,21 +7,26 @@ from services.projector.turns import Turns
 
 _TURN_S = 0.01
 """How long one computes before others have their turn."""
-_SHARE = 8
+_SMALL_S = 0.05
+"""What takes no longer in all is never held up."""
+_SHARE = 12
 """While folds are pressed, one works for one part of so many."""
 _LONGEST_S = 0.25
 
 
 @dataclass(slots=True)
 class Turn:
-    """Gives way to others of the process."""
+    """Gives way to others of the process, in one piece of work."""
 
     turns: Turns
+    begun: float = field(default_factory=time.monotonic)
     since: float = field(default_factory=time.monotonic)
 
     async def give(self) -> None:
         """Let others go on, if this went on long enough."""
-        took = time.monotonic() - self.since
+        now = time.monotonic()
+        took = now - self.since
         if took > _TURN_S:
-            await asyncio.sleep(min(took * (_SHARE - 1), _LONGEST_S) if self.turns.is_pressed else 0)
+            rests = now - self.begun > _SMALL_S and self.turns.is_pressed
+            await asyncio.sleep(min(took * (_SHARE - 1), _LONGEST_S) if rests else 0)
             self.since = time.monotonic()
