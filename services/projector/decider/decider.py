@@ -28,7 +28,7 @@ WORK_S = 60.0
 """How long one piece of a round may take; its commands have shorter deadlines."""
 APART_WORK_S, APART_COMMAND_S, APART_IDLE_S = 900.0, 300.0, 120.0
 """How long judging one learner alone may take, each command of it, and each programme. Only who would put another version in use waits for it."""
-MOST_UNDER_WAY = 5_000
+MOST_UNDER_WAY = 500
 """While more decisions are on their way into the log and through the fold, no more are made."""
 IDLE_IN_TRANSACTION_S = 4.0
 """A decider frozen inside its transaction keeps others from its learners no longer than this."""
