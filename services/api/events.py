@@ -34,8 +34,8 @@ PARAMETERS = (
 _SQL = Pieces(Path(__file__).with_suffix(".sql"), Path(learners.__file__).with_suffix(".sql"))
 _POSITION = re.compile(r"[0-9]{1,20}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
-_SCAN = 5000
-"""How many events a request looks through for those of the types it asks for."""
+_SCAN, _WIDER = 5000, 8
+"""How many events a request looks through at most for those of the types it asks for; so many times more, each time that they do not fill a page."""
 _LOOK_S, _SOON_S, _SOON_APART_S = 2.0, 1.0, 0.02
 """How often somebody who waits looks when nothing is heard; and for how long, how far apart, once it is said that something was decided: Consistent-Through
 passes it a moment later."""
@@ -73,10 +73,19 @@ class EventReads:
                 soon = clock() + _SOON_S
 
     async def _rows(self, caller: Caller, after: int, limit: int, types: Sequence[str]) -> Sequence[asyncpg.Record]:
+        """Return a page of these types, looking through no more than it takes to fill it: what is looked through costs as much as what is given."""
+        scan, most = limit, max(_SCAN, limit) if types else limit
+        while True:
+            rows = await self._look_through(caller, after, limit, types, scan)
+            if (rows[-1]["seq"] is not None and len(rows) == limit) or rows[0]["looked"] in {None, rows[0]["head"]} or scan == most:
+                return rows
+            scan = min(scan * _WIDER, most)
+
+    async def _look_through(self, caller: Caller, after: int, limit: int, types: Sequence[str], scan: int) -> Sequence[asyncpg.Record]:
         floor, given = self._api.learners_through, self._through
         sql = _SQL.compose("events", of_types=("of_types",) if types else ())
         rows: Sequence[asyncpg.Record] = await self._api.rows(caller.tenant_id).fetch(sql.text, *sql.args({
-            "tenant": caller.tenant_id, "after": after, "limit": limit, "scan": max(_SCAN, limit) if types else limit, "types": list(types)}))
+            "tenant": caller.tenant_id, "after": after, "limit": limit, "scan": scan, "types": list(types)}))
         self._api.check_folded(floor, rows[0]["through"])
         self._api.check_folded(given, rows[0]["clamp"])
         self._through = max(self._through, rows[0]["clamp"])
