@@ -62,10 +62,7 @@ async def test_a_publication_reaches_everybody_else_while_somebody_who_was_woken
     async with ready(database, log, passed) as conn:
         await decide(conn, make(log), 1, "default")
         await append(log, post(log, voids(passed)), post(log, did("bo", "knots"), actor="bo"))
-        await fold_all(database, log)
-        await append(log, publish(log, programme("guide", passes("knots"))))
-        await fold_all(database, log)
-        await rounds(conn, log)
+        await publish_and_decide(database, log, conn)
         assert {row["ifi"] for row in await fetch(database, "select ifi from wake")} >= {ifi_of("ada")}
         assert {row["ifi"] for row in await fetch(database, "select ifi from under_way_ifi")} == {ifi_of("ada"), ifi_of("bo")}
 
@@ -84,16 +81,16 @@ async def test_a_publication_does_not_wait_for_whom_nobody_can_judge_while_decis
     async with ready(database, log, did("ada", "rope"), did("bo", "rope")) as conn:
         await decide(conn, make(log), 1, "default")
         await append(log, post(log, did("cy", "knots"), actor="cy"))
-        await fold_all(database, log)
-        await append(log, publish(log, programme("guide", passes("knots"))))
-        await fold_all(database, log)
-        await rounds(conn, log)
+        await publish_and_decide(database, log, conn)
         assert {row["ifi"] for row in await fetch(database, "select ifi from wake")} >= {ifi_of("ada")}
         assert {row["ifi"] for row in await fetch(database, "select ifi from under_way_ifi")} == {ifi_of("bo"), ifi_of("cy")}
 
 
-async def rounds(conn: batch.Connection, log: MemoryLog) -> None:
-    """Have a decider do all there is to do while nothing is folded: what is under way stays so."""
+async def publish_and_decide(database: str, log: MemoryLog, conn: batch.Connection) -> None:
+    """Publish a programme, and have a decider do all there is to do while nothing is folded any more: what is under way stays so."""
+    await fold_all(database, log)
+    await append(log, publish(log, programme("guide", passes("knots"))))
+    await fold_all(database, log)
     decider = Decider("", log, HASHES)
     while await decider.round(conn):
         pass
