@@ -12,7 +12,7 @@ from services.runtime.postgres import Statements
 
 Connection = asyncpg.Connection
 PAGE = 100
-"""Learners for whom what happens meanwhile waits."""
+"""How many learners are woken at once: a statement that comes meanwhile waits until they are judged."""
 _TIMERS = 500
 _sql = Statements(Path(__file__).with_suffix(".sql"))
 _queue = Statements(Path(__file__).with_name("queue.sql"))
@@ -43,7 +43,7 @@ async def spread(conn: Connection, fingerprint: str, tenant_id: int) -> bool:
             due, keys, activities = _merged([sweep, *others])
             await conn.execute(_sql.merge, tenant_id, sweep["id"], due, keys, activities, [other["id"] for other in others])
         page = [row["id"] for row in await conn.fetch(_sql.page, tenant_id, sweep["after"], PAGE)]
-        await _wake(conn, tenant_id, page, now, keys, activities)  # in the queue it stands behind what came before it was their turn
+        await _wake(conn, tenant_id, page, now, keys, activities)  # due now, so that what is due since the sweep came goes first
         if len(page) < PAGE:
             await conn.execute(_sql.finish, tenant_id, sweep["id"])
         else:

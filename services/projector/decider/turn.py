@@ -12,6 +12,7 @@ _SMALL_S = 0.05
 _SHARE = 12
 """While folds are pressed, one works for one part of so many."""
 _LONGEST_S = 0.25
+"""A transaction that rests must not look frozen to Postgres, which ends it then."""
 
 
 @dataclass(slots=True)
