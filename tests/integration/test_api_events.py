@@ -83,6 +83,17 @@ async def test_pages_of_any_size_give_every_event_once_and_in_order(tenant: Tena
     assert (page["events"], page["next"]) == ([], str(2**63 - 1))
 
 
+async def test_pages_of_one_type_are_full_whatever_lies_between(tenant: Tenant) -> None:
+    await publish(tenant, rule())
+    for agent in (ADA, BOB):
+        held = await graduate(tenant, agent)
+        await tenant.client.post(f"/v1/credentials/{held['id']}/revoke", json={})
+    revoked = await told(tenant, 2, type="credential.revoked")
+    for limit in (1, 2):
+        assert (await tenant.get(EVENTS, type="credential.revoked", limit=limit))["events"] == revoked[:limit]
+        assert await events(tenant, type="credential.revoked", limit=limit) == revoked
+
+
 async def test_types_are_chosen_by_commas_or_by_naming_several(tenant: Tenant) -> None:
     await publish(tenant, rule())
     held = await graduate(tenant)
