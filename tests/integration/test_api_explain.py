@@ -140,8 +140,9 @@ async def test_links_that_made_the_learner_are_told(tenant: Tenant) -> None:
 
 async def test_the_version_is_the_one_known_then_and_the_first_where_none_was(tenant: Tenant) -> None:
     await publish(tenant, rule(score=0.5))
-    await tenant.learner(ADA, await tenant.post(passed("algebra", score=0.6)))
-    between = (await tenant.client.get("/v1/learners")).headers["LRS-Consistent-Through"]
+    algebra = passed("algebra", score=0.6)
+    await tenant.learner(ADA, await tenant.post(algebra))
+    between = (await tenant.get("/xapi/statements", statementId=algebra["id"]))["stored"]
     await publish(tenant, rule(version=2, score=0.8))
     now, then = await explain(tenant), await explain(tenant, known_at=between)
     before_all = await explain(tenant, known_at="2020-01-01T00:00:00Z")

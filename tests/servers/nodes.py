@@ -39,21 +39,21 @@ class Nodes(System):
         self.ports = {f"{service}{i}": free_port() for service in ("ingest", "api") for i in range(NODES)}
 
     def start(self, timeout_s: float = 90) -> None:
-        """Start every node and the gateway; wait until api says through it that all is ready, and each ingest that it is."""
+        """Start every node, wait until each says that it is ready, then start the gateway: so it never counts a node as failed that only began."""
         for name, port in self.ports.items():
             self.start_node(name, *self.argv(name[:-1], "--port", str(port)))
         for i in range(NODES):
             self.start_node(f"projector{i}", *self.argv("projector"))
-        self._folder.chmod(0o755)
-        configuration = self._folder / "nginx.conf"
-        configuration.write_text(self._configuration())
-        self.start_node("gateway", self._program, "-p", str(self._folder), "-c", str(configuration), "-e", "stderr", "-g", "daemon off;")
-        self.wait_ready(timeout_s)
         gateway, deadline = self.port, time.monotonic() + timeout_s
         for name in self.ports:
             self.port = self.ports[name]
             self.wait_ready(deadline - time.monotonic())
         self.port = gateway
+        self._folder.chmod(0o755)
+        configuration = self._folder / "nginx.conf"
+        configuration.write_text(self._configuration())
+        self.start_node("gateway", self._program, "-p", str(self._folder), "-c", str(configuration), "-e", "stderr", "-g", "daemon off;")
+        self.wait_ready(deadline - time.monotonic())
 
     def start_node(self, name: str, *command: str) -> None:
         """Start one process under a name."""
@@ -91,11 +91,11 @@ class Nodes(System):
     def _configuration(self) -> str:
         """Return the gateway's configuration as it is deployed, but for addresses and folders."""
         text = CONFIGURATION.read_text("utf-8")
-        servers = {service: "".join(f"server 127.0.0.1:{port} max_fails=3 fail_timeout=5s;\n" for name, port in self.ports.items() if name[:-1] == service)
+        servers = {service: "".join(f"server 127.0.0.1:{port} max_fails=3 fail_timeout=2s;\n" for name, port in self.ports.items() if name[:-1] == service)
                    for service in ("ingest", "api")}
         for written, here in (
             ("listen 8080;", f"listen 127.0.0.1:{self.port};"), ("/tmp/", f"{self._folder}/"),
-            ("server ingest:8080 max_fails=3 fail_timeout=5s;", servers["ingest"]), ("server api:8080 max_fails=3 fail_timeout=5s;", servers["api"]),
+            ("server ingest:8080 max_fails=3 fail_timeout=2s;", servers["ingest"]), ("server api:8080 max_fails=3 fail_timeout=2s;", servers["api"]),
         ):
             assert written in text, written
             text = text.replace(written, here)
