@@ -203,15 +203,28 @@ class CredentialCounted(Answer):
     stored: datetime
 
 
+class Amount(Answer):
+    """How much a clause has of what it wants; only a sum may have more."""
+
+    got: float
+    wanted: float
+    unit: Annotated[str, Field(description="What is counted, in the plural: hours, statements, parts, …; of a sum of anything else, its IRI.")]
+
+
 class Clause(BaseModel):
     """A clause of the rule, how far it is met and by what: at most 100 statements or credentials are named."""
 
     model_config = ConfigDict(extra="forbid")
 
     op: str
-    label: str
+    label: Annotated[str, Field(description="What its author called it, else what it asks for.")]
+    asks: Annotated[str, Field(description="What it asks for in words, but for what is under it.")]
     met: bool
+    again: Annotated[bool, Field(description="Met, but before what it must follow in a sequence: it counts there once it comes again, after that.")]
     progress: float
+    amount: Amount
+    lacks: Annotated[str | None, Field(description="What would meet it, in words; null while it is met.")]
+    passed_over: Annotated[list[str], Field(description="While it is not met: what is about the same and does not count, so many for each reason.")]
     statements: list[StatementCounted]
     credentials: Annotated[list[CredentialCounted] | None, Field(description="Only of clauses that ask for credentials.")] = None
     of: "list[Clause]"
@@ -253,7 +266,8 @@ class Explained(Answer):
     state: Annotated[ProgrammeState, Field(description="What this version says of the evidence of that moment.")]
     since: datetime | None
     valid_until: datetime | None
-    next_change_at: datetime | None
+    next_change_at: Annotated[datetime | None, Field(description="No later than the first moment at which anything here may change if nothing new comes.")]
+    lapses_at: Annotated[datetime | None, Field(description="When the rule will not be met any more if nothing new comes; null: never, or it is not met.")]
     as_of: datetime | None
     known_at: datetime | None
     progress: float

@@ -49,6 +49,8 @@ async def test_every_clause_says_whether_it_is_met_how_far_and_by_which_statemen
     assert said["stored"] > said["timestamp"]
     assert said["authority"].startswith("https://lrs.example.org/")
     assert (found["since"], found["unmet"], found["tree"]["met"], found["tree"]["progress"]) == (None, ["logic", "geometry"], False, 0.5)
+    assert (found["tree"]["amount"], found["tree"]["lacks"]) == ({"got": 1, "wanted": 2, "unit": "parts"}, "one elective")
+    assert (met["lacks"], lacking["lacks"]) == (None, "one of these: logic; geometry")
     assert (found["tree"]["op"], [child["op"] for child in found["tree"]["of"]]) == ("all", ["statement", "any"])
 
 
@@ -178,8 +180,18 @@ async def test_people_get_a_page_in_which_nothing_of_others_is_markup(tenant: Te
     assert "<b>" not in answer.text
     assert "&lt;script&gt;" in answer.text
     assert re.search(r'style="', answer.text) is None
-    for shown in ("Maths &lt;b&gt;bold", "passed algebra", "What was given", "Identities taken as one person"):
+    for shown in ("Maths &lt;b&gt;bold", "passed algebra", "What was given", "Identities taken as one person", "Awarded, in force", "no end date"):
         assert shown in answer.text
+
+
+async def test_the_page_says_what_would_meet_the_rule(tenant: Tenant) -> None:
+    await publish(tenant, rule())
+    learner = await tenant.learner(ADA, await tenant.post(passed("algebra")))
+
+    page = (await tenant.client.get(f"/v1/learners/{learner}/programmes/maths/explain", headers=HTML)).text
+
+    for shown in ("Not awarded", "1 of 2 parts", "What would meet it", "<strong>one elective</strong>: any one of these", "Nothing has been given"):
+        assert shown in page
 
 
 @pytest.mark.parametrize(("accept", "page"), [

@@ -127,13 +127,15 @@ def test_the_order_in_which_evidence_comes_does_not_matter(world: World) -> None
 
 @FEWER
 @given(worlds())
-def test_progress_is_whole_if_and_only_if_a_node_is_met(world: World) -> None:
+def test_progress_is_whole_and_nothing_lacking_if_and_only_if_a_node_is_met(world: World) -> None:
     for as_of in world.instants(4):
         found = world.outcome(as_of)
         assert (found.met, found.progress) == (found.tree.met, found.tree.progress)
         for node in _within(found.tree):
             assert 0 <= node.progress <= 1
             assert (node.progress == 1) is node.met
+            assert (node.lacks is None) is node.met
+            assert node.of or (node.amount.got >= node.amount.wanted) is node.met
 
 
 @FEWER

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from fastapi import APIRouter, Request, Response
 
 from schemas.api_programmes import Explained
@@ -24,7 +25,7 @@ from services.core.rules.facts import Award, Fact
 from services.core.rules.match import Known, matches
 from services.core.rules.outcome import Explained as Node
 from services.core.rules.outcome import Input, Outcome
-from services.core.rules.tree import Cmi5, Programme, Statements, Sum, nodes
+from services.core.rules.tree import Cmi5, Statements, Sum, nodes
 from services.core.timeline import rfc3339, stored_of
 from services.core.transcript import issuer
 from services.runtime.auth import Caller
@@ -104,7 +105,8 @@ class Explanations:
         links = await self._api.rows(case.caller.tenant_id).fetch(sql.text, *sql.args(values))
         return {
             "programme": programme.iri, "version": programme.version, "state": _state(outcome), "since": instant(outcome.since),
-            "valid_until": instant(outcome.valid_until), "next_change_at": instant(outcome.next_change_at), **asked.members(),
+            "valid_until": instant(outcome.valid_until), "next_change_at": instant(outcome.next_change_at), "lapses_at": instant(outcome.lapse),
+            **asked.members(),
             "progress": outcome.progress, "unmet": list(outcome.unmet),
             "tree": _Tree(case.person.facts, case.person.awards).clause(outcome.tree),
             "links": [learners.link_members(link) for link in links],
@@ -120,7 +122,7 @@ class Explanations:
         for row in rows:
             said = unpack(row["facts"])
             fact = Fact(row["statement_id"], row["seq"], row["at"], row["ifi"], row["activity"], max(said.level, row["assured"] or 0), said)
-            if len(found) < _MOST_SHOWN and _would_count(case.version.programme, fact):
+            if len(found) < _MOST_SHOWN and _would_count(case, fact):
                 found.append({
                     "statement": str(row["statement_id"]), "assures": row["assures"] and str(row["assures"]),
                     "voided_by": [str(id_) for id_ in row["voided_by"][:_MOST_SHOWN]], "stored": rfc3339(stored_of(row["voided"]))})
@@ -148,7 +150,8 @@ class _Tree:
     def clause(self, node: Node) -> dict[str, Any]:
         """Return a node and those under it."""
         shown: dict[str, Any] = {
-            "op": node.op, "label": node.label, "met": node.met, "progress": node.progress,
+            "op": node.op, "label": node.label, "asks": node.asks, "met": node.met, "again": node.again, "progress": node.progress,
+            "amount": msgspec.structs.asdict(node.amount), "lacks": node.lacks, "passed_over": list(node.passed_over),
             "statements": [self._statement(each) for each in node.inputs if each.kind == "statement"],
         }
         if node.op == "credential":
@@ -167,9 +170,9 @@ def _state(outcome: Outcome) -> str:
     return "expired" if outcome.expired else "satisfied"
 
 
-def _would_count(programme: Programme, fact: Fact) -> bool:
-    for node in nodes(programme.requires):
-        if isinstance(node, Cmi5):
+def _would_count(case: _Case, fact: Fact) -> bool:
+    for node in nodes(case.version.programme.requires):
+        if isinstance(node, Cmi5) and (course := case.catalog.courses.get(node.course)) is not None and cmi5.about(course, Known([fact])):
             return True
         if isinstance(node, Statements | Sum) and (node.match.activities is None or fact.activity in node.match.activities) and matches(node.match, fact):
             return True
@@ -186,7 +189,7 @@ def _differences(case: _Case) -> list[dict[str, Any]]:
             known = known or Known(fact for fact in case.person.facts if fact.at <= case.moment.as_of)
             found += [{
                 "registration": registration, "activity": activity, "recomputed": satisfied,
-                "says": "Its units satisfy it, the LMS has not said so." if satisfied else "The LMS says it is satisfied, its units do not.",
+                "says": "Its units satisfy it; the LMS has not said so." if satisfied else "The LMS says that it is satisfied; by its units it is not.",
             } for registration, activity, satisfied in cmi5.differences(course, known)]
     return found[:_MOST_SHOWN]
 

@@ -10,6 +10,7 @@ from fastapi import Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from services.api.context import LEARNERS_THROUGH
+from services.api.programmes import explain_words
 from services.core.rules.tree import Programme
 from services.core.timeline import rfc3339
 
@@ -20,7 +21,6 @@ _POLICY = "; ".join((
     "frame-ancestors 'none'",
 ))
 _Q = re.compile(r";\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", re.IGNORECASE)
-_STATES = {"satisfied": "Met", "suspended": "Suspended", "expired": "Met, but expired", "unsatisfied": "Not met"}
 
 
 def wants_page(accept: str | None) -> bool:
@@ -40,9 +40,10 @@ def wants_page(accept: str | None) -> bool:
 def answer(said: dict[str, Any], programme: Programme, learner: dict[str, Any], *, through: int, incomplete: bool) -> Response:
     """Return the page of what was said of a learner (as in lists) and a programme."""
     # what was made for JSON holds fragments of it; a page shows values
+    said, learner = orjson.loads(orjson.dumps(said)), orjson.loads(orjson.dumps(learner))
     text = _TEMPLATE.render(
-        said=orjson.loads(orjson.dumps(said)), programme=programme, learner=orjson.loads(orjson.dumps(learner)), incomplete=incomplete, style=_STYLE,
-        through=rfc3339(through))
+        said=said, programme=programme, learner=learner, incomplete=incomplete, style=_STYLE, through=rfc3339(through),
+        headline=explain_words.headline(said, programme), about_rule=explain_words.about_rule(said))
     headers = {
         "Cache-Control": "no-store", "Vary": "Accept", "Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer", LEARNERS_THROUGH: rfc3339(through),
@@ -50,18 +51,9 @@ def answer(said: dict[str, Any], programme: Programme, learner: dict[str, Any], 
     return Response(text, headers=headers, media_type="text/html")
 
 
-def _day(text: str | None) -> str:
-    """Return a time as people read it: to the minute, in UTC."""
-    return "" if text is None else f"{text[:10]} {text[11:16]} UTC"
-
-
-def _agent(agent: dict[str, Any]) -> str:
-    """Return how an agent is identified."""
-    if "account" in agent:
-        return f"{agent['account']['name']} at {agent['account']['homePage']}"
-    return str(next((agent[member] for member in ("mbox", "openid", "mbox_sha1sum") if member in agent), "")).removeprefix("mailto:")
-
-
 _PAGES = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-_PAGES.filters.update(day=_day, agent=_agent, state=_STATES.__getitem__)
+_PAGES.filters.update(
+    day=explain_words.day, agent=explain_words.agent, reason=explain_words.reason, entry=explain_words.entry, more=explain_words.more,
+    so_far=explain_words.so_far, share=explain_words.share, latest=explain_words.latest)
+_PAGES.tests.update(counted=explain_words.is_counted, several=explain_words.is_several)
 _TEMPLATE = _PAGES.get_template("explain.html")

@@ -1,6 +1,7 @@
 """When a cmi5 course was completed: each of its units by its own moveOn, all in one registration (cmi5, 9.6 and 10.2.4)."""
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from services.core import vocabulary
 from services.core.keys import key128
@@ -81,10 +82,23 @@ def witness(course: CourseStructure, known: Known, completion: Fact) -> list[Fac
     return [*attempt.needed, completion] if completion not in attempt.needed else attempt.needed
 
 
-def progress(course: CourseStructure, known: Known) -> tuple[float, list[Fact]]:
-    """Return the greatest part of the units that is satisfied in any registration, and the facts that count in it."""
+class Nearest(NamedTuple):
+    """The registration in which a learner has come furthest."""
+
+    registration: str | None
+    """None: there is none yet."""
+    open: list[Unit]
+    """The units that are not satisfied."""
+    counting: list[Fact]
+
+
+def nearest(course: CourseStructure, known: Known) -> Nearest:
+    """Return the registration in which the fewest units are open, and the facts that count in it."""
     tried = sorted(attempts(course, known).items(), key=lambda item: (len(item[1].open), item[0]))
-    return (1 - len(tried[0][1].open) / len(course.units), tried[0][1].counting) if tried else (0.0, [])
+    if not tried:
+        return Nearest(None, list(course.units), [])
+    registration, attempt = tried[0]
+    return Nearest(registration, [course.units[place] for place in sorted(attempt.open)], attempt.counting)
 
 
 def differences(course: CourseStructure, known: Known) -> list[tuple[str, str, bool]]:

@@ -40,7 +40,7 @@ def evaluate(
     coming += _promised(clauses, facts, awards, courses, as_of, renewed=last_end is not None)
 
     def explain() -> Explained:
-        return Explaining(moment, known, courses).explain(programme.requires)
+        return Explaining(moment, leaves, gathering, as_of).explain(programme.requires)
 
     def rest() -> tuple[Input, ...]:
         return inputs(Witnesses(moment, known, courses).of(programme.requires, first_of(done))) if done else ()

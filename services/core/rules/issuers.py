@@ -15,10 +15,7 @@ class Edge(NamedTuple):
 
 def least_choice(edges: Sequence[Edge], wanted: int) -> list[Edge] | None:
     """Return a choice of `wanted` edges, no clause and no issuer twice, whose last comes earliest; None if there is none."""
-    first: dict[tuple[int, Hashable], Edge] = {}
-    for edge in sorted(edges, key=lambda edge: (edge.position, edge.clause)):
-        first.setdefault((edge.clause, edge.issuer), edge)
-    ordered = list(first.values())
+    ordered = _earliest(edges)
     if len(_matched(ordered)) < wanted:
         return None
     low, high = wanted, len(ordered)
@@ -26,6 +23,19 @@ def least_choice(edges: Sequence[Edge], wanted: int) -> list[Edge] | None:
         middle = (low + high) // 2
         low, high = (low, middle) if len(_matched(ordered[:middle])) >= wanted else (middle + 1, high)
     return sorted(_matched(ordered[:low]).values())[:wanted] if low else []
+
+
+def most_clauses(edges: Sequence[Edge]) -> int:
+    """Return how many clauses may be chosen at most, no clause and no issuer twice."""
+    return len(_matched(_earliest(edges)))
+
+
+def _earliest(edges: Sequence[Edge]) -> list[Edge]:
+    """Return the first edge of each clause and issuer, in order."""
+    first: dict[tuple[int, Hashable], Edge] = {}
+    for edge in sorted(edges, key=lambda edge: (edge.position, edge.clause)):
+        first.setdefault((edge.clause, edge.issuer), edge)
+    return list(first.values())
 
 
 def _matched(edges: Sequence[Edge]) -> dict[Hashable, Edge]:

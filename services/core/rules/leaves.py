@@ -106,7 +106,7 @@ class Gathering:
 
     def __init__(self, known: Known, awards: Sequence[Award], courses: Mapping[str, CourseStructure], *, renewed: bool) -> None:
         """`awards` in order of (since, seq); `renewed`: there was an award of the programme before."""
-        self._known, self._awards, self._courses, self._renewed = known, awards, courses, renewed
+        self.known, self.awards, self.courses, self._renewed = known, awards, courses, renewed
 
     def leaf(self, node: LeafNode) -> Leaf:
         """Return a leaf with what counts for it."""
@@ -116,19 +116,19 @@ class Gathering:
             return self._sum(node)
         if isinstance(node, Credentials):
             return self._credentials(node)
-        structure = self._courses.get(node.course)
-        facts = completions(structure, self._known) if structure is not None else []
+        structure = self.courses.get(node.course)
+        facts = completions(structure, self.known) if structure is not None else []
         return Leaf(node, facts, [(fact.at, fact.seq) for fact in facts])
 
     def first(self, node: LeafNode) -> int | None:
         """Return the instant of the first that a leaf reads, whether it is enough for anything or not; None if it reads nothing."""
         if not isinstance(node, Cmi5):
             return next((at for at, _ in self.leaf(node).positions), None)
-        structure = self._courses.get(node.course)
-        return next((fact.at for fact, _ in about(structure, self._known)), None) if structure is not None else None
+        structure = self.courses.get(node.course)
+        return next((fact.at for fact, _ in about(structure, self.known)), None) if structure is not None else None
 
     def _statements(self, node: Statements) -> Leaf:
-        facts = self._known.matching(node.match)
+        facts = self.known.matching(node.match)
         value = _VALUE_OF_FACT[node.distinct] if node.distinct else None
         if node.distinct == "registration":
             facts = [fact for fact in facts if fact.said.registration]
@@ -139,7 +139,7 @@ class Gathering:
 
     def _sum(self, node: Sum) -> Leaf:
         measure, most = _measure(node), node.cap_each or FOREVER
-        found = [(fact, amount) for fact in self._known.matching(node.match) if (amount := measure(fact)) > 0]
+        found = [(fact, amount) for fact in self.known.matching(node.match) if (amount := measure(fact)) > 0]
         end = end_of(node.window, renewed=self._renewed)
         return Leaf(
             node, [fact for fact, _ in found], [(fact.at, fact.seq) for fact, _ in found], end and [end(fact.at) for fact, _ in found],
@@ -147,7 +147,7 @@ class Gathering:
         )
 
     def _credentials(self, node: Credentials) -> Leaf:
-        standing = [award for award in self._awards if not award.revoked and reads(node, award)]
+        standing = [award for award in self.awards if not award.revoked and reads(node, award)]
         found = [(award, FOREVER) for award in standing]
         if node.active:
             found = [(award, end) for award in standing if not award.suspended and (end := _end(award)) > award.since]

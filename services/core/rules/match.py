@@ -45,7 +45,7 @@ class Known:
 def matches(match: Match, fact: Fact) -> bool:
     """Return whether every member of the match but `activities` holds for the fact."""
     said = fact.said
-    if match.verbs is not None and vocabulary.verb(said.verb) not in match.verbs:
+    if not verb_fits(match, fact):
         return False
     if match.level > fact.level or match.evidence > said.artifacts:
         return False
@@ -53,10 +53,16 @@ def matches(match: Match, fact: Fact) -> bool:
         return False
     if match.score_gte is not None and (said.scaled is None or said.scaled < match.score_gte):
         return False
-    return _about(match, fact) and _when(match, fact) and (match.success is None or says(said, success=match.success))
+    return is_about(match, fact) and _when(match, fact) and (match.success is None or says(said, success=match.success))
 
 
-def _about(match: Match, fact: Fact) -> bool:
+def verb_fits(match: Match, fact: Fact) -> bool:
+    """Return whether the verb is one of those asked for."""
+    return match.verbs is None or vocabulary.verb(fact.said.verb) in match.verbs
+
+
+def is_about(match: Match, fact: Fact) -> bool:
+    """Return whether the fact is about what is asked for, by its type, its context and its competency; its activity is not looked at."""
     said = fact.said
     if match.category is not None and match.category not in said.category:
         return False
@@ -79,8 +85,8 @@ def says(said: Facts, *, success: bool) -> bool:
     return said.success is success or vocabulary.verb(said.verb) == ("passed" if success else "failed")
 
 
-def reads(clause: Credentials, award: Award) -> bool:
-    """Return whether a clause on credentials is about this award, whatever its state."""
+def reads(clause: Credentials, award: Award, *, at_any_time: bool = False) -> bool:
+    """Return whether a clause on credentials is about this award, whatever its state; `at_any_time`, whatever its date, too."""
     if clause.achievement is not None and clause.achievement != award.achievement:
         return False
     if clause.alignment is not None and clause.alignment not in award.alignments:
@@ -89,7 +95,7 @@ def reads(clause: Credentials, award: Award) -> bool:
         return False
     if clause.issuers is not None and clause.issuers.isdisjoint(award.issuers):
         return False
-    return (clause.since is None or award.since >= clause.since) and (clause.until is None or award.since < clause.until)
+    return at_any_time or ((clause.since is None or award.since >= clause.since) and (clause.until is None or award.since < clause.until))
 
 
 def _position(fact: Fact) -> tuple[int, int]:

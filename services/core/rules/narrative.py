@@ -2,6 +2,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from services.core import vocabulary
 from services.core.rules.tree import Programme
 
 OPERATORS = ("all", "any", "at_least", "statement", "credential", "sum", "cmi5")
@@ -75,21 +76,23 @@ def _statement(clause: dict[str, Any], defaults: dict[str, Any]) -> str:
     words = _match(clause, defaults)
     count, distinct = clause.get("count", 1), clause.get("distinct")
     if distinct is not None:
-        different = {"activity": "activities", "registration": "registrations"}.get(distinct, "authorities")
-        words = f"{words}, {count} times of different {different}"
+        another = {"activity": "about another activity", "registration": "in another registration"}.get(distinct, "by another authority")
+        words = f"{words}, {count} times, each {another}"
     elif count > 1:
         words = f"{words}, {count} times"
     return words + _window(clause)
 
 
 def _sum(clause: dict[str, Any], defaults: dict[str, Any]) -> str:
-    what = "hours" if clause["of"] == "duration" else f"of {clause['of']}"
-    parts = [f"{clause['at_least']} {what} in all from {_match(clause.get('match', {}), defaults)}"]
+    of = clause["of"]
+    are_hours = of == "duration" or vocabulary.extension({of: of}, "pd-hours") is not None
+    what = "hours" if of == "duration" else "hours of professional development" if are_hours else f"of {of}"
+    parts = [f"{clause['at_least']} {what} in all{_window(clause)}: {_match(clause.get('match', {}), defaults)}"]
     if "cap_each" in clause:
-        parts.append(f"at most {clause['cap_each']} from each")
+        parts.append(f"at most {clause['cap_each']}{' hours' if are_hours else ''} from one statement")
     if "distinct" in clause:
-        parts.append("each activity once")
-    return ", ".join(parts) + _window(clause)
+        parts.append("of several about one activity only the largest counts")
+    return "; ".join(parts)
 
 
 def _credential(clause: dict[str, Any]) -> str:
@@ -116,8 +119,8 @@ def _match(clause: dict[str, Any], defaults: dict[str, Any]) -> str:
         ) if name in given
     ]
     words += [] if "success" not in given else ["with success" if given["success"] else "without success"]
-    words += [f"identity {given['identity']}"] if given.get("identity", "none") != "none" else []
-    words += [f"with {_unit(str(given['evidence']), 'artifact')} attached"] if given.get("evidence") else []
+    words += [f"with the learner's identity {given['identity']}"] if given.get("identity", "none") != "none" else []
+    words += [f"with {given['evidence']} piece{'' if given['evidence'] == 1 else 's'} of work attached"] if given.get("evidence") else []
     words += [f"by the authority of {_either(given['authority_in'])}"] if "authority_in" in given else []
     words += [f"in the registration {given['registration']}"] if "registration" in given else []
     return ", ".join(words) + _dates(given)

@@ -51,11 +51,17 @@ def flat(slices: Slices) -> list[Position]:
 
 def chain(children: Sequence[Slices]) -> list[Position] | None:
     """Return the earliest positions of all children, each after the one before; None if there are none."""
+    found = rising(children)
+    return found if len(found) == len(children) else None
+
+
+def rising(children: Sequence[Slices]) -> list[Position]:
+    """Return the earliest positions of children, each after the one before, up to the first that has none."""
     found: list[Position] = []
     for slices in children:
         left = later_than(slices, found[-1]) if found else slices
         if not left:
-            return None
+            break
         found.append(first_of(left))
     return found
 

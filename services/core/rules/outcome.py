@@ -19,17 +19,35 @@ class Input(msgspec.Struct, frozen=True, gc=False):
     ifi: UUID
 
 
+class Amount(msgspec.Struct, frozen=True):
+    """How much a node has of what it wants; only a sum may have more."""
+
+    got: float
+    wanted: float
+    unit: str
+    """What is counted, in the plural: `hours`, `statements`, `parts`, …; of a sum of anything else, its IRI."""
+
+
 class Explained(msgspec.Struct, frozen=True):
     """A node of the rule, and how far it is met."""
 
     op: str
     label: str
-    """Its label, else a text made of what it asks for."""
+    """Its label, else what it asks for."""
     met: bool
     progress: float
     inputs: tuple[Input, ...]
     """What it rests on when it is met, what counts towards it while it is not: at most 100."""
     of: "tuple[Explained, ...]" = ()
+    asks: str = ""
+    """What it asks for in words, but for what is under it."""
+    amount: Amount = Amount(0, 1, "parts")
+    lacks: str | None = None
+    """What would meet it, in words; None while it is met."""
+    passed_over: tuple[str, ...] = ()
+    """Of a leaf that is not met: what is about the same and does not count, so many for each reason."""
+    again: bool = False
+    """Met, but before what it must follow in a sequence: it counts there once it comes again, after that."""
 
 
 @dataclass(frozen=True, eq=False)

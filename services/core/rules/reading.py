@@ -59,7 +59,7 @@ class Reading:
             return AnyOf(())
         op = next(name for name in narrative.OPERATORS if name in node)
         clause, place = node[op], [*path, op]
-        named: dict[str, Any] = {"label": node.get("label"), "says": node.get("label") or narrative.text_of(node, self._defaults)}
+        named: dict[str, Any] = {"label": node.get("label"), "asks": narrative.text_of(node, self._defaults)}
         if op in {"all", "any"}:
             of = tuple(self._node(child, [*place, index], depth + 1) for index, child in enumerate(clause))
             return AnyOf(of, **named) if op == "any" else All(of, bool(node.get("sequence")), span(node["within"]) if "within" in node else None, **named)

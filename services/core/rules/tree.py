@@ -46,7 +46,7 @@ class Window(msgspec.Struct, frozen=True):
     """Of a cycle: an instant at which one begins. None: as the award begins."""
 
 
-# Each node has a `label` if its author gave it one, and `says` in words what it asks for: the label, else a text made of it.
+# Each node has a `label` if its author gave it one, and `asks`: what it asks for in words, but for what is under it.
 
 
 class All(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ class All(msgspec.Struct, frozen=True):
     sequence: bool = False
     within: Span | None = None
     label: str | None = None
-    says: str = ""
+    asks: str = ""
     op = "all"
 
 
@@ -65,7 +65,7 @@ class AnyOf(msgspec.Struct, frozen=True):
 
     of: "tuple[Node, ...]"
     label: str | None = None
-    says: str = ""
+    asks: str = ""
     op = "any"
 
 
@@ -76,7 +76,7 @@ class AtLeast(msgspec.Struct, frozen=True):
     of: "tuple[Node, ...]"
     by_issuer: bool = False
     label: str | None = None
-    says: str = ""
+    asks: str = ""
     op = "at_least"
 
 
@@ -89,7 +89,7 @@ class Statements(msgspec.Struct, frozen=True):
     """`activity`, `authority` or `registration`."""
     window: Window | None = None
     label: str | None = None
-    says: str = ""
+    asks: str = ""
     op = "statement"
 
 
@@ -109,7 +109,7 @@ class Credentials(msgspec.Struct, frozen=True):
     since: int | None = None
     until: int | None = None
     label: str | None = None
-    says: str = ""
+    asks: str = ""
     op = "credential"
 
 
@@ -127,7 +127,7 @@ class Sum(msgspec.Struct, frozen=True):
     cap_each: int | None = None
     by_activity: bool = False
     label: str | None = None
-    says: str = ""
+    asks: str = ""
     op = "sum"
 
 
@@ -136,7 +136,7 @@ class Cmi5(msgspec.Struct, frozen=True):
 
     course: str
     label: str | None = None
-    says: str = ""
+    asks: str = ""
     op = "cmi5"
 
 

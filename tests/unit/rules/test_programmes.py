@@ -99,11 +99,11 @@ def test_certificates_in_order_are_a_sequence() -> None:
     assert [each.kind for each in found.inputs] == ["credential"] * 3
 
 
-def test_certificates_out_of_order_are_none_and_the_sequence_itself_is_lacking() -> None:
+def test_certificates_out_of_order_are_none_and_those_have_to_come_again_that_came_too_early() -> None:
     found = outcome(programme("sequence"), award(1, FIRST, "2023-02-01"), award(2, SECOND, "2023-01-01"), award(3, THIRD, "2023-03-01"), on="2024-01-01")
 
     assert (found.met, found.unmet) == (False, ("all of these in this order",))
-    assert found.progress == .99
+    assert (found.progress, [each.again for each in found.tree.of]) == (1 / 3, [False, True, True])
 
 
 def test_a_sequence_takes_any_choice_that_rises() -> None:
