@@ -194,6 +194,32 @@ async def test_the_page_says_what_would_meet_the_rule(tenant: Tenant) -> None:
         assert shown in page
 
 
+A, B, C = (f"{{label: {name}, statement: {{activity: https://courses.example.org/{name}}}}}" for name in ("algebra", "logic", "rhetoric"))
+BADGES = ", ".join(f"{{label: badge {name}, credential: {{achievement: https://e.example.org/{name}}}}}" for name in "xy")
+
+
+@pytest.mark.parametrize(("requires", "shown"), [
+    (f"{{any: [{{label: both, all: [{A}, {B}]}}, {C}]}}", ["any one of these", "<strong>both</strong>: all of these", "<strong>rhetoric</strong>"]),
+    (f"{{sequence: true, all: [{B}, {A}]}}", ["all of these in this order:", "once more, after “logic”", "↻ too early", "it counts once it comes again"]),
+    (f"{{within: P1M, all: [{A}, {B}]}}", ["all of these, within 1 month; what came before may have to come again:"]),
+    (f"{{at_least: {{n: 2, distinct: issuer, of: [{BADGES}]}}}}", ["2 of these, of 2 different issuers; 0 so far", "badge y"]),
+    (f"{{at_least: {{n: 2, of: [{A}, {B}, {C}]}}}}", ["any one of these", "1 of 2 parts so far"]),
+    (f"{{all: [{{any: [{A}, {B}]}}, {C}]}}", ["not needed", "<strong>rhetoric</strong>: any statement about"]),
+    ("{sum: {of: duration, at_least: 3, match: {verb: passed}}}", ["3 hours more; 0 of 3 so far", "On record, but not counted: 1 without an amount"]),
+    ("{cmi5: {course: https://courses.example.org/nobody-described-it}}", ["its units are not known", "Nothing counts towards it so far"]),
+])
+async def test_the_page_says_of_each_kind_of_clause_what_would_meet_it(tenant: Tenant, requires: str, shown: list[str]) -> None:
+    text = "".join(rule().partition("requires:")[:2])
+    await publish(tenant, f"{text} {requires}\n")
+    learner = await tenant.learner(ADA, await tenant.post(passed("algebra")))
+
+    answer = await tenant.client.get(f"/v1/learners/{learner}/programmes/maths/explain", headers=HTML)
+
+    assert answer.status_code == 200, answer.text
+    for words in shown:
+        assert words in answer.text, words
+
+
 @pytest.mark.parametrize(("accept", "page"), [
     (None, False), ("", False), ("*/*", False), ("application/json", False), ("text/html", True), (HTML["Accept"], True), ("text/*", True),
     ("text/html;q=0.5, application/json", False), ("text/html;q=0, */*", False), ("application/json;q=0.3, text/html;q=0.4", True), ("text/html;q=x", True),

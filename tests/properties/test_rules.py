@@ -131,7 +131,7 @@ def test_progress_is_whole_and_nothing_lacking_if_and_only_if_a_node_is_met(worl
     for as_of in world.instants(4):
         found = world.outcome(as_of)
         assert (found.met, found.progress) == (found.tree.met, found.tree.progress)
-        for node in _within(found.tree):
+        for node in _within(found.worded):
             assert 0 <= node.progress <= 1
             assert (node.progress == 1) is node.met
             assert (node.lacks is None) is node.met

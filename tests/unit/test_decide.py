@@ -50,7 +50,8 @@ def held(**changes: Any) -> Held:
 def outcome(*, met: bool = True, since: int | None = 100 * DAY, valid_until: int | None = None, expired: bool = False) -> Outcome:
     """Return what a rule says."""
     tree = Explained("statement", "x", met, 1.0 if met else 0.0, ())
-    return Outcome(met, since if met else None, valid_until if met else None, expired, None, None, lambda: tree, lambda: (GIVEN,) if met else ())
+    rest = (GIVEN,) if met else ()
+    return Outcome(met, since if met else None, valid_until if met else None, expired, None, None, lambda: tree, lambda: rest, lambda bare: bare)
 
 
 def change(award: Held, rule: Programme, says: Outcome, why: Unmet = NO_REASON) -> Change | None:

@@ -1,4 +1,5 @@
 """GET /v1/learners/{id}/programmes/{slug}/explain: why a learner has what a programme asks for, or has not, as JSON or as a page for people."""
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from services.core.errors import NotFound, Unavailable
 from services.core.evidence import unpack
 from services.core.rules import cmi5
 from services.core.rules.facts import Award, Fact
-from services.core.rules.match import Known, matches
+from services.core.rules.match import Known
 from services.core.rules.outcome import Explained as Node
 from services.core.rules.outcome import Input, Outcome
 from services.core.rules.tree import Cmi5, Statements, Sum, nodes
@@ -103,12 +104,13 @@ class Explanations:
         values = {"tenant": case.caller.tenant_id, "ifis": list(case.person.members.ifis), "known": case.moment.known}
         sql = _SQL.compose("links_then")
         links = await self._api.rows(case.caller.tenant_id).fetch(sql.text, *sql.args(values))
+        tree = await asyncio.to_thread(lambda: outcome.worded)  # of a learner with much evidence it takes a while
         return {
             "programme": programme.iri, "version": programme.version, "state": _state(outcome), "since": instant(outcome.since),
             "valid_until": instant(outcome.valid_until), "next_change_at": instant(outcome.next_change_at), "lapses_at": instant(outcome.lapse),
             **asked.members(),
             "progress": outcome.progress, "unmet": list(outcome.unmet),
-            "tree": _Tree(case.person.facts, case.person.awards).clause(outcome.tree),
+            "tree": _Tree(case.person.facts, case.person.awards).clause(tree),
             "links": [learners.link_members(link) for link in links],
             "voids": await self._voids(case, values), "awards": await self._awards(case), "differences": _differences(case),
         }
@@ -118,15 +120,12 @@ class Explanations:
         activities = activities_of([case.version])
         sql = _SQL.compose("voided", about=() if activities is None else ("about",))
         rows = await self._api.rows(case.caller.tenant_id).fetch(sql.text, *sql.args({**values, "activities": list(activities or ())}))
-        found: list[dict[str, Any]] = []
-        for row in rows:
-            said = unpack(row["facts"])
-            fact = Fact(row["statement_id"], row["seq"], row["at"], row["ifi"], row["activity"], max(said.level, row["assured"] or 0), said)
-            if len(found) < _MOST_SHOWN and _would_count(case, fact):
-                found.append({
-                    "statement": str(row["statement_id"]), "assures": row["assures"] and str(row["assures"]),
-                    "voided_by": [str(id_) for id_ in row["voided_by"][:_MOST_SHOWN]], "stored": rfc3339(stored_of(row["voided"]))})
-        return found
+        facts = {row["statement_id"]: _voided(row) for row in rows}
+        counting = _would_count(case, list(facts.values()))
+        return [{
+            "statement": str(row["statement_id"]), "assures": row["assures"] and str(row["assures"]),
+            "voided_by": [str(id_) for id_ in row["voided_by"][:_MOST_SHOWN]], "stored": rfc3339(stored_of(row["voided"])),
+        } for row in rows if row["statement_id"] in counting][:_MOST_SHOWN]
 
     async def _awards(self, case: _Case) -> list[dict[str, Any]]:
         """Return the learner's awards of the programme as the ledger had them."""
@@ -170,13 +169,20 @@ def _state(outcome: Outcome) -> str:
     return "expired" if outcome.expired else "satisfied"
 
 
-def _would_count(case: _Case, fact: Fact) -> bool:
+def _voided(row: Any) -> Fact:
+    said = unpack(row["facts"])
+    return Fact(row["statement_id"], row["seq"], row["at"], row["ifi"], row["activity"], max(said.level, row["assured"] or 0), said)
+
+
+def _would_count(case: _Case, facts: list[Fact]) -> set[UUID]:
+    """Return which of these statements some clause would count."""
+    known, found = Known(facts), set[UUID]()
     for node in nodes(case.version.programme.requires):
-        if isinstance(node, Cmi5) and (course := case.catalog.courses.get(node.course)) is not None and cmi5.about(course, Known([fact])):
-            return True
-        if isinstance(node, Statements | Sum) and (node.match.activities is None or fact.activity in node.match.activities) and matches(node.match, fact):
-            return True
-    return False
+        if isinstance(node, Cmi5) and (course := case.catalog.courses.get(node.course)) is not None:
+            found |= {fact.statement for fact, _ in cmi5.about(course, known)}
+        elif isinstance(node, Statements | Sum):
+            found |= {fact.statement for fact in known.matching(node.match)}
+    return found
 
 
 def _differences(case: _Case) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ def answer(said: dict[str, Any], programme: Programme, learner: dict[str, Any], 
     said, learner = orjson.loads(orjson.dumps(said)), orjson.loads(orjson.dumps(learner))
     text = _TEMPLATE.render(
         said=said, programme=programme, learner=learner, incomplete=incomplete, style=_STYLE, through=rfc3339(through),
-        headline=explain_words.headline(said, programme), about_rule=explain_words.about_rule(said))
+        headline=explain_words.headline(said, programme, said["as_of"] or said["known_at"] or rfc3339(through)), about_rule=explain_words.about_rule(said))
     headers = {
         "Cache-Control": "no-store", "Vary": "Accept", "Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer", LEARNERS_THROUGH: rfc3339(through),
@@ -53,7 +53,7 @@ def answer(said: dict[str, Any], programme: Programme, learner: dict[str, Any], 
 
 _PAGES = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 _PAGES.filters.update(
-    day=explain_words.day, agent=explain_words.agent, reason=explain_words.reason, entry=explain_words.entry, more=explain_words.more,
-    so_far=explain_words.so_far, share=explain_words.share, latest=explain_words.latest)
-_PAGES.tests.update(counted=explain_words.is_counted, several=explain_words.is_several)
+    day=explain_words.day, agent=explain_words.agent, reason=explain_words.reason, entry=explain_words.entry, standing=explain_words.standing,
+    so_far=explain_words.so_far, share=explain_words.share, latest=explain_words.latest, choice=explain_words.choice, open_parts=explain_words.open_parts)
+_PAGES.tests.update(counted=explain_words.is_counted)
 _TEMPLATE = _PAGES.get_template("explain.html")

@@ -14,6 +14,7 @@ from services.core.rules.outcome import Explained, Input, Outcome
 from services.core.rules.tree import LeafNode, Node, Programme, leaves_of
 from services.core.rules.windows import FOREVER
 from services.core.rules.witness import Witnesses, inputs
+from services.core.rules.worded import Wording
 
 
 def evaluate(
@@ -40,14 +41,18 @@ def evaluate(
     coming += _promised(clauses, facts, awards, courses, as_of, renewed=last_end is not None)
 
     def explain() -> Explained:
-        return Explaining(moment, leaves, gathering, as_of).explain(programme.requires)
+        return Explaining(moment, known, courses).explain(programme.requires)
+
+    def word(tree: Explained) -> Explained:
+        earlier = [fact for fact in facts if fact.at < bound]
+        return Wording(moment, leaves, gathering, as_of, earlier).put(programme.requires, tree)
 
     def rest() -> tuple[Input, ...]:
         return inputs(Witnesses(moment, known, courses).of(programme.requires, first_of(done))) if done else ()
 
     if not done:
         return Outcome(
-            met=False, since=None, valid_until=None, expired=False, lapse=None, next_change_at=min(coming, default=None), explain=explain, rest=rest)
+            met=False, since=None, valid_until=None, expired=False, lapse=None, next_change_at=min(coming, default=None), explain=explain, rest=rest, word=word)
     begun, ended = next(run for run in runs if run[0] <= as_of < run[1])
     since, lapse = _since(programme, begun, last_end), ended if ended < FOREVER else None
     valid_until = _valid_until(programme, since, lapse)
@@ -56,7 +61,7 @@ def evaluate(
         coming += [instant for instant in ends if instant > as_of]
     return Outcome(
         met=True, since=since, valid_until=valid_until, expired=valid_until is not None and as_of >= valid_until, lapse=lapse,
-        next_change_at=min(coming, default=None), explain=explain, rest=rest)
+        next_change_at=min(coming, default=None), explain=explain, rest=rest, word=word)
 
 
 def _runs(requires: Node, leaves: Mapping[int, Leaf], done: Slices) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ from services.core.rules.tree import Programme
 
 OPERATORS = ("all", "any", "at_least", "statement", "credential", "sum", "cmi5")
 
+_MOST_SHOWN = 1000
 _UNITS = {"Y": "year", "M": "month", "W": "week", "D": "day"}
 _CLOCK = {"H": "hour", "M": "minute", "S": "second"}
 _REPLACES = {"verb": "verb_in", "verb_in": "verb", "activity": "activity_in", "activity_in": "activity"}
@@ -39,6 +40,11 @@ def text_of(node: dict[str, Any], defaults: dict[str, Any]) -> str:
     if op == "sum":
         return _sum(clause, defaults)
     return _credential(clause) if op == "credential" else f"the cmi5 course {clause['course']} completed in one registration"
+
+
+def shortened(text: str) -> str:
+    """Return as much of a text as is shown beside others."""
+    return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN - 1] + "…"
 
 
 def length(text: str) -> str:

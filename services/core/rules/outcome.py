@@ -39,15 +39,15 @@ class Explained(msgspec.Struct, frozen=True):
     inputs: tuple[Input, ...]
     """What it rests on when it is met, what counts towards it while it is not: at most 100."""
     of: "tuple[Explained, ...]" = ()
-    asks: str = ""
-    """What it asks for in words, but for what is under it."""
     amount: Amount = Amount(0, 1, "parts")
-    lacks: str | None = None
-    """What would meet it, in words; None while it is met."""
-    passed_over: tuple[str, ...] = ()
-    """Of a leaf that is not met: what is about the same and does not count, so many for each reason."""
     again: bool = False
     """Met, but before what it must follow in a sequence: it counts there once it comes again, after that."""
+    asks: str = ""
+    """What it asks for, but for what is under it. This and what follows are in `Outcome.worded` alone."""
+    lacks: str | None = None
+    """What would meet it, in words; None while it is met, whether it must come again or not."""
+    passed_over: tuple[str, ...] = ()
+    """Of a leaf that is not met: what is about the same and does not count, so many for each reason."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +66,7 @@ class Outcome:
     """No later than the first instant after as_of at which anything here may change, or a reminder is due, if nothing new comes; None: never."""
     explain: Callable[[], Explained] = field(repr=False)
     rest: Callable[[], tuple[Input, ...]] = field(repr=False)
+    word: Callable[[Explained], Explained] = field(repr=False)
 
     @cached_property
     def inputs(self) -> tuple[Input, ...]:
@@ -79,8 +80,13 @@ class Outcome:
 
     @cached_property
     def tree(self) -> Explained:
-        """The rule node by node."""
+        """The rule node by node, without the words."""
         return self.explain()
+
+    @cached_property
+    def worded(self) -> Explained:
+        """The same in words: what each node asks for, what would meet it, what came close. It takes longer."""
+        return self.word(self.tree)
 
     @property
     def progress(self) -> float:

@@ -3,27 +3,27 @@ import pytest
 
 from services.core.rules.outcome import Amount, Explained, Outcome
 from services.core.rules.tree import Programme
-from tests.unit.rules.given import ASSERTED, award, fact, outcome, programme, rule
+from tests.unit.rules.given import ASSERTED, NONE, award, fact, outcome, programme, rule
 from tests.unit.rules.test_programmes import R1, SAFETY, UNITS
 
 ON = "2024-01-01"
 OPEN = ("museum", "https://museum.example.org")
 
 
-def courses_in_order(more: str = "") -> Programme:
+def courses_in_order(more: str = "sequence: true, ") -> Programme:
     steps = ", ".join(f"{{label: {name}, statement: {{activity: https://courses.example.org/{name}}}}}" for name in "abc")
-    return rule(f"{{sequence: true, {more}all: [{steps}]}}")
+    return rule(f"{{{more}all: [{steps}]}}")
 
 
 def lacks(found: Outcome) -> str | None:
-    return found.tree.lacks
+    return found.worded.lacks
 
 
 def test_a_sum_says_how_much_there_is_how_much_is_wanted_and_how_much_more() -> None:
     hours = [fact(number, f"a{number}", "2023-01-01", hours=amount) for number, amount in enumerate((12_000_000, 2_500_000), 1)]
     wanted = rule("{sum: {of: https://w3id.org/testamur/ext/pd-hours, at_least: 25, cap_each: 10}}")
 
-    found = outcome(wanted, *hours, on=ON).tree
+    found = outcome(wanted, *hours, on=ON).worded
 
     assert (found.amount, found.lacks) == (Amount(12.5, 25, "hours"), "12.5 hours more; 12.5 of 25 so far")
     assert found.asks.startswith("25 hours of professional development in all")
@@ -33,7 +33,8 @@ def test_a_duration_is_in_hours_and_another_measure_in_its_own_unit() -> None:
     spent = fact(1, "a", "2023-01-01", duration=5_400_000_000)
 
     assert outcome(rule("{sum: {of: duration, at_least: 2}}"), spent, on=ON).tree.amount == Amount(1.5, 2, "hours")
-    assert outcome(rule("{sum: {of: https://e.example.org/points, at_least: 3}}"), on=ON).tree.lacks == "3 of https://e.example.org/points more; 0 of 3 so far"
+    points = outcome(rule("{sum: {of: https://e.example.org/points, at_least: 3}}"), on=ON)
+    assert points.worded.lacks == "3 of https://e.example.org/points more; 0 of 3 so far"
 
 
 def test_of_a_sum_all_that_counts_is_told_though_less_would_do_and_of_anything_else_no_more_than_is_wanted() -> None:
@@ -53,7 +54,7 @@ def test_different_values_are_counted_not_statements() -> None:
     wanted = rule("{statement: {verb: passed, count: 3, distinct: authority}}")
     twice = [fact(number, "a", "2023-01-01", authority="mbox:mailto:a@example.org") for number in (1, 2)]
 
-    found = outcome(wanted, *twice, on=ON).tree
+    found = outcome(wanted, *twice, on=ON).worded
 
     assert (found.amount, found.lacks) == (Amount(1, 3, "different authorities"), "2 more, of other authorities than mailto:a@example.org; 1 of 3 so far")
 
@@ -71,11 +72,11 @@ def test_two_badges_of_one_issuer_are_one_part() -> None:
     wanted = rule("{at_least: {n: 2, distinct: issuer, of: [{label: A, credential: {achievement: 'x:a'}}, {label: B, credential: {achievement: 'x:b'}}]}}")
     both = [award(number, f"x:{name}", "2023-01-01", issuers=OPEN) for number, name in ((1, "a"), (2, "b"))]
 
-    found = outcome(wanted, *both, on=ON).tree
+    found = outcome(wanted, *both, on=ON).worded
 
     assert [child.met for child in found.of] == [True, True]
     assert (found.amount, found.progress, found.lacks) == (
-        Amount(1, 2, "parts of different issuers"), .5, "1 more, of another issuer than those that count")
+        Amount(1, 2, "parts of different issuers"), .5, "2 of these, of 2 different issuers; 1 so far: A; B")
 
 
 def marks(found: Explained) -> list[tuple[bool, bool]]:
@@ -83,46 +84,47 @@ def marks(found: Explained) -> list[tuple[bool, bool]]:
 
 
 def test_a_step_taken_before_those_that_come_before_it_has_to_come_again() -> None:
-    found = outcome(courses_in_order(), fact(1, "a", "2023-01-01"), fact(2, "c", "2023-02-01"), on=ON).tree
+    found = outcome(courses_in_order(), fact(1, "a", "2023-01-01"), fact(2, "c", "2023-02-01"), on=ON).worded
 
     assert marks(found) == [(True, False), (False, False), (True, True)]
-    assert (found.amount, found.progress, found.lacks) == (Amount(1, 3, "parts"), 1 / 3, "b; c, once more, after that")
+    assert (found.amount, found.progress, found.lacks) == (Amount(1, 3, "parts"), 1 / 3, "b; c, once more, in this order")
 
 
 def test_steps_all_taken_in_the_wrong_order_come_again_from_the_first_that_is_too_early() -> None:
     steps = [fact(1, "b", "2023-01-01"), fact(2, "a", "2023-02-01"), fact(3, "c", "2023-03-01")]
 
-    found = outcome(courses_in_order(), *steps, on=ON).tree
+    found = outcome(courses_in_order(), *steps, on=ON).worded
 
     assert marks(found) == [(True, False), (True, True), (True, True)]
-    assert found.lacks == "b; c: once more, after what comes before in the order"
+    assert found.lacks == "b, once more; c, once more, in this order"
     assert marks(outcome(courses_in_order(), *steps, fact(4, "b", "2023-04-01"), fact(5, "c", "2023-05-01"), on=ON).tree) == [(True, False)] * 3
 
 
-@pytest.mark.parametrize(("order", "says"), [("", ""), ("sequence: true, ", ", in this order")])
-def test_parts_that_lie_too_far_apart_are_told_to_be_so(order: str, says: str) -> None:
+@pytest.mark.parametrize("order", ["", "sequence: true, "])
+def test_parts_that_lie_too_far_apart_are_told_to_be_so(order: str) -> None:
     parts = [fact(1, "a", "2021-01-01"), fact(2, "b", "2022-01-01"), fact(3, "c", "2023-01-01")]
-    wanted = courses_in_order("within: P1Y, ") if order else rule(
-        "{within: P1Y, all: [{statement: {activity: 'https://courses.example.org/a'}}, {statement: {activity: 'https://courses.example.org/c'}}]}")
+    wanted = courses_in_order(order + "within: P1Y, ")
 
-    found = outcome(wanted, *parts, on=ON).tree
+    found = outcome(wanted, *parts, on=ON).worded
 
     assert (found.met, found.progress) == (False, .99)
-    assert found.lacks == f"each part is met, but not within 1 year of each other{says}: some have to come again"
+    assert found.lacks == "the same within 1 year: its parts are met, but too far apart"
+    as_wanted = ", in this order" if order else ""
+    assert lacks(outcome(wanted, parts[0], on=ON)) == f"b; c{as_wanted}; all within 1 year, so what is met may have to come again"
 
 
 def test_a_cmi5_course_names_the_units_that_are_open_in_the_registration_that_has_come_furthest() -> None:
     assert UNITS is not None
     taken = fact(1, SAFETY + "/saw", "2023-01-01", registration=R1)
 
-    found = outcome(programme("units"), taken, on=ON, courses={SAFETY: UNITS}).tree
+    found = outcome(programme("units"), taken, on=ON, courses={SAFETY: UNITS}).worded
 
     assert found.amount == Amount(1, 2, "units")
     assert found.lacks == f"{SAFETY}/fire (to be completed and passed), in the registration {R1}; or all its units in another registration"
 
 
 def test_what_has_a_label_says_what_it_asks_for_too() -> None:
-    found = outcome(rule("{label: the course, statement: {verb: passed, activity: https://courses.example.org/a}}"), on=ON).tree
+    found = outcome(rule("{label: the course, statement: {verb: passed, activity: https://courses.example.org/a}}"), on=ON).worded
 
     assert (found.label, found.asks, found.lacks) == ("the course", "passed https://courses.example.org/a", "passed https://courses.example.org/a")
 
@@ -134,18 +136,18 @@ def test_what_is_near_and_does_not_count_is_told_with_the_reason() -> None:
         fact(4, "a", "2023-03-01", verb="completed"), fact(5, "b", "2023-01-01", scaled=.9),
     ]
 
-    found = outcome(wanted, *near, on=ON).tree
+    found = outcome(wanted, *near, on=ON).worded
 
     assert found.passed_over == ("1 too late", "1 with a score below 0.7", "1 with the learner's identity only asserted")
     assert found.lacks is not None
     assert found.lacks.endswith("; its time is over: nothing new counts, only what happened before 2023-06-01 and is not on record yet")
-    assert outcome(wanted, fact(1, "a", "2023-01-01", scaled=.9), *near, on=ON).tree.passed_over == ()
+    assert outcome(wanted, fact(1, "a", "2023-01-01", scaled=.9), *near, on=ON).worded.passed_over == ()
 
 
 def test_what_a_window_has_left_behind_is_told() -> None:
     wanted = rule("{statement: {verb: passed, count: 2, window: {last: P1Y}}}")
 
-    found = outcome(wanted, fact(1, "a", "2021-01-01"), fact(2, "a", "2023-06-01"), on=ON).tree
+    found = outcome(wanted, fact(1, "a", "2021-01-01"), fact(2, "a", "2023-06-01"), on=ON).worded
 
     assert (found.passed_over, found.lacks) == (("1 too long ago",), "1 more statement; 1 of 2 so far")
 
@@ -153,6 +155,34 @@ def test_what_a_window_has_left_behind_is_told() -> None:
 def test_a_revoked_credential_is_told_and_so_is_one_of_another_time() -> None:
     wanted = rule("{credential: {achievement: 'x:a', since: 2023-01-01}}")
 
-    found = outcome(wanted, award(1, "x:a", "2023-02-01", revoked=True), award(2, "x:a", "2022-02-01"), award(3, "x:b", "2023-02-01"), on=ON).tree
+    found = outcome(wanted, award(1, "x:a", "2023-02-01", revoked=True), award(2, "x:a", "2022-02-01"), award(3, "x:b", "2023-02-01"), on=ON).worded
 
     assert found.passed_over == ("1 revoked", "1 too early")
+
+
+def test_all_of_several_within_a_choice_stay_together() -> None:
+    a, b, c = (f"{{label: {name}, statement: {{activity: https://courses.example.org/{name}}}}}" for name in "abc")
+
+    assert lacks(outcome(rule(f"{{any: [{{all: [{a}, {b}]}}, {c}]}}"), fact(1, "a", "2023-01-01"), on=ON)) == "one of these: (b); c"
+
+
+def test_an_expired_credential_and_a_pass_for_an_award_that_ended_are_told() -> None:
+    held = rule("{credential: {achievement: 'x:a'}}")
+    again = rule("{statement: {verb: passed}}", validity="{for: P1Y}")
+
+    assert outcome(held, award(1, "x:a", "2022-01-01", valid_until="2023-01-01"), on=ON).worded.passed_over == ("1 expired",)
+    assert outcome(again, fact(1, "a", "2022-01-01"), on=ON, last_end="2023-01-01").worded.passed_over == ("1 from before the last award ended",)
+
+
+def test_one_that_fails_for_several_reasons_is_one() -> None:
+    wanted = rule("{statement: {verb: passed, score_gte: 0.7, identity: verified}}")
+
+    found = outcome(wanted, fact(1, "a", "2023-01-01", scaled=.5, level=NONE), on=ON).worded
+
+    assert found.passed_over == ("1 with a score below 0.7, with the learner's identity not known",)
+
+
+def test_what_is_not_met_lacks_something_however_little() -> None:
+    nearly = fact(1, "a", "2023-01-01", duration=3_599_999_999)
+
+    assert outcome(rule("{sum: {of: duration, at_least: 1}}"), nearly, on=ON).worded.lacks == "0.000001 hours more; 0.999999 of 1 so far"
