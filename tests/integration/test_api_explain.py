@@ -200,8 +200,8 @@ BADGES = ", ".join(f"{{label: badge {name}, credential: {{achievement: https://e
 
 @pytest.mark.parametrize(("requires", "shown"), [
     (f"{{any: [{{label: both, all: [{A}, {B}]}}, {C}]}}", ["any one of these", "<strong>both</strong>: all of these", "<strong>rhetoric</strong>"]),
-    (f"{{sequence: true, all: [{B}, {A}]}}", ["all of these in this order:", "once more, after “logic”", "↻ too early", "it counts once it comes again"]),
-    (f"{{within: P1M, all: [{A}, {B}]}}", ["all of these, within 1 month; what came before may have to come again:"]),
+    (f"{{sequence: true, all: [{B}, {A}]}}", ["All of these in this order:", "once more, after “logic”", "↻ too early", "it counts once it comes again"]),
+    (f"{{within: P1M, all: [{A}, {B}]}}", ["All of these, within 1 month; what came before may have to come again:"]),
     (f"{{at_least: {{n: 2, distinct: issuer, of: [{BADGES}]}}}}", ["2 of these, of 2 different issuers; 0 so far", "badge y"]),
     (f"{{at_least: {{n: 2, of: [{A}, {B}, {C}]}}}}", ["any one of these", "1 of 2 parts so far"]),
     (f"{{all: [{{any: [{A}, {B}]}}, {C}]}}", ["not needed", "<strong>rhetoric</strong>: any statement about"]),
