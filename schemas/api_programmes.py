@@ -1,4 +1,4 @@
-"""What /v1 answers and takes of issuers, programmes, credentials and events, as the Contract gives it: the source of the OpenAPI description.
+"""What /v1 answers and takes of issuers, programmes and credentials, as the Contract gives it: the source of the OpenAPI description.
 
 Answers are made of bytes; tests hold them against these models.
 """
@@ -277,26 +277,3 @@ class Explained(Answer):
     voids: list[Void]
     awards: list[AwardExplained]
     differences: list[Difference]
-
-
-class CloudEvent(Answer):
-    """An accepted decision, or a rule that was published, as CloudEvents 1.0 has it."""
-
-    specversion: Literal["1.0"]
-    id: UUID
-    type: str
-    source: str
-    subject: str
-    time: datetime
-    sequence: Annotated[str, Field(description="Its position, in twenty digits.")]
-    dataschema: str
-    datacontenttype: Literal["application/json"]
-    data: dict[str, Any]
-
-
-class Events(Answer):
-    """A page of events; `next` is the position to ask on from, `head` that of the newest event."""
-
-    events: list[CloudEvent]
-    next: str
-    head: str

@@ -9,9 +9,9 @@ import asyncpg
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from schemas.api_programmes import Events
+from schemas.api_events import Events
 from services.api import learners, parameters
-from services.api.context import Api, add_read, answers, json_answer, read_params
+from services.api.context import Api, add_read, answers, fetch_planned, json_answer, read_params
 from services.api.parameters import LIMIT, Parameter
 from services.api.pieces import Pieces
 from services.api.programmes.credentials import address
@@ -84,7 +84,7 @@ class EventReads:
     async def _look_through(self, caller: Caller, after: int, limit: int, types: Sequence[str], scan: int) -> Sequence[asyncpg.Record]:
         floor, given = self._api.learners_through, self._through
         sql = _SQL.compose("events", of_types=("of_types",) if types else ())
-        rows: Sequence[asyncpg.Record] = await self._api.rows(caller.tenant_id).fetch(sql.text, *sql.args({
+        rows: Sequence[asyncpg.Record] = await fetch_planned(self._api.rows(caller.tenant_id), sql.text, sql.args({  # a plan of when there was little reads all
             "tenant": caller.tenant_id, "after": after, "limit": limit, "scan": scan, "types": list(types)}))
         self._api.check_folded(floor, rows[0]["through"])
         self._api.check_folded(given, rows[0]["clamp"])

@@ -4,12 +4,31 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from tests.servers.http_client import Connection
 
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 _LATEST_S = 30.0
+
+
+class Moment(NamedTuple):
+    """When something happened here: by the clock of this process, and in seconds since 2020."""
+
+    clock: float
+    since_2020: float
+
+    @classmethod
+    def now(cls) -> "Moment":
+        """Return this moment."""
+        return cls(time.perf_counter(), (datetime.now(UTC) - _EPOCH).total_seconds())
+
+
+class Delay(NamedTuple):
+    """How many seconds after its statement was sent a decision was taken by the log, and was read."""
+
+    decided: float
+    heard: float
 
 
 class Hearing:
@@ -40,15 +59,21 @@ class Hearing:
         """When the last event was read."""
         return self._heard[-1][0]
 
-    async def delays(self, sent: Mapping[str, float]) -> list[float]:
-        """Return for each of these statements how many seconds after it was sent the decision it caused was read; all of them must be heard."""
-        found: dict[str, float] = {}
+    async def delays(self, sent: Mapping[str, Moment]) -> list[Delay]:
+        """Return the delays of the decisions that these statements caused; all of them must be heard."""
+        found: dict[str, Delay] = {}
         async with asyncio.timeout(_LATEST_S), self._came:
             while len(found) < len(sent):
-                found = {cause: at - sent[cause] for at, event in self._heard for cause in event["data"]["caused_by"] if cause in sent}
+                found = {cause: Delay(decided_s(event) - sent[cause].since_2020, at - sent[cause].clock)
+                         for at, event in self._heard for cause in event["data"]["caused_by"] if cause in sent}
                 if len(found) < len(sent):
                     await self._came.wait()
         return list(found.values())
+
+    @property
+    def count(self) -> int:
+        """How many were heard."""
+        return len(self._heard)
 
     async def until(self, count: int, seconds: float) -> list[dict[str, Any]]:
         """Return so many events, once they were heard."""
@@ -65,7 +90,9 @@ class Hearing:
                 self._came.notify_all()
 
     async def _ask(self, query: str) -> dict[str, Any]:
-        answer = await self._connection.request("GET", f"/v1/events?{query}&type={self._kind}")
+        path = f"/v1/events?{query}&type={self._kind}"
+        while (answer := await self._connection.request("GET", path)).status == 503:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(1)  # noqa: TID251 - what a client that is told to come again does
         assert answer.status == 200, answer.body[:500]
         page: dict[str, Any] = json.loads(answer.body)
         return page

@@ -98,8 +98,10 @@ def _decisions(found: dict[str, Any] | None) -> Iterable[str]:
     yield f"\nWhen; load average before; cores others used; fdatasync: {_mood(found['mood']).replace(' | ', '; ')}.\n"
 
 
-def _unit(what: str, value: float) -> str:
+def _unit(what: str, value: float | str) -> str:
     """Return a figure with the unit that its name ends with."""
+    if isinstance(value, str):
+        return value
     if what.endswith("_ms"):
         return _ms(value)
     return f"{value:.2f} s" if what.endswith("late_s") or what == "seconds" else f"{_number(value)}/s" if what.endswith("_s") else _number(value)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from schemas.api_programmes import Events
+from schemas.api_events import Events
 from tests.integration.api_service import COURSE_TYPE, Service, Tenant, api_service, served
 from tests.integration.programmes import ADA, ADL, BOB, awarded, graduate, passed, publish, rule, until, void
 from tests.servers.in_process import statement

@@ -130,3 +130,13 @@ async def test_what_is_planned_with_its_values_is_led_by_the_rarest_and_reads_li
     read = sum(node["Actual Rows"] * node["Actual Loops"] for node in nodes if "Relation Name" in node or "Index Name" in node)
     compared = sum(node.get("Rows Removed by Join Filter", 0) * node["Actual Loops"] for node in nodes)  # a join that compares instead of looking up
     assert read + compared < STATEMENTS / 10, plan
+
+
+async def test_events_are_planned_each_time_for_a_plan_of_an_empty_ledger_compares_all_there_is_of_a_grown_one(service: Service) -> None:
+    tenant = await service.tenant()
+    for _ in range(8):
+        await tenant.get("/v1/events", type="credential.expired")
+    async with service.web.state.rows.of(TENANT).acquire() as connection:
+        [plans] = await connection.fetch(
+            "select sum(custom_plans) as own, sum(generic_plans) as shared from pg_prepared_statements where statement like '%scanned' || ' as (%'")
+    assert (plans["own"], plans["shared"]) == (8, 0)

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from services.core.timeline import micros, rfc3339, stored_of
-from services.projector.decider.sweeps import PAGE
+from services.projector.decider.pace import MOST
 from services.runtime.memory_log import MemoryLog
 from services.runtime.postgres_log import open_postgres_log
 from tests.integration.deciding import (
@@ -68,7 +68,7 @@ async def test_what_only_two_linked_identities_have_is_theirs_while_the_link_hol
 
 
 async def test_a_programme_published_after_its_evidence_reaches_everybody_page_by_page(database: str) -> None:
-    log, people = MemoryLog(2), PAGE + 120
+    log, people = MemoryLog(2), MOST + 120
     for start in range(0, people, 100):
         await append(log, *(post(log, did(f"p{n}", "rope"), actor=f"p{n}") for n in range(start, min(start + 100, people))))
     async with deciding(database, log):

@@ -19,6 +19,7 @@ from services.core.keys import KeyedHash, partition_of
 from services.projector.decider import metrics, under_way
 from services.projector.decider.apart import Apart
 from services.projector.decider.matters import Matters, Waking, course_activities, matters_of, versions_for
+from services.projector.decider.pace import Pace
 from services.projector.decider.timers import Timer, set_timers
 from services.projector.decider.turn import Turn
 from services.projector.decider.under_way import Decided
@@ -81,6 +82,8 @@ class Deciding:
     failed: dict[UUID, float] = field(default_factory=dict)
     """IFIs of learners whom this code could not judge, and when they are tried again."""
     apart: Apart = field(default_factory=Apart)
+    paces: dict[int, Pace] = field(default_factory=dict)
+    """Those of the sweeps that go on, by tenant."""
 
 
 async def through(conn: Connection, fingerprint: str) -> int:
@@ -97,6 +100,7 @@ async def decide(conn: Connection, deciding: Deciding, tenant_id: int, tenant: s
     `alone`: about the learner of these IFIs, however long it takes. Raises Replaced, or whatever went wrong, with nothing changed: `apart.fail` then
     has those in hand judged alone.
     """
+    began = time.monotonic()
     if not alone:
         deciding.apart.put_down()
     async with conn.transaction():
@@ -115,6 +119,8 @@ async def decide(conn: Connection, deciding: Deciding, tenant_id: int, tenant: s
         failpoint.hit("decider.before_commit")
     if not alone:
         deciding.apart.put_down()
+        if pace := deciding.paces.get(tenant_id):
+            pace.judged(sum(one.learner in batch.done for one in members), time.monotonic() - began)
     failpoint.hit("decider.after_commit")
     return len(members), decided
 

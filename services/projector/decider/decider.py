@@ -14,6 +14,7 @@ from services.core.keys import KeyedHash
 from services.projector.decider import metrics, sweeps, under_way
 from services.projector.decider.apart import Waiting
 from services.projector.decider.batch import Deciding, Replaced, decide
+from services.projector.decider.pace import keep
 from services.projector.turns import Turns
 from services.runtime.log import Log
 from services.runtime.migrate import fingerprint_of
@@ -175,13 +176,15 @@ class Decider:
         worked = look["timers"] and await sweeps.ring(conn, self._deciding.fingerprint)
         if look["under_way"] > MOST_UNDER_WAY:
             return worked
-        turns = self._in_turn({*look["woken"], *look["sweeping"]})
+        turns, paces = self._in_turn({*look["woken"], *look["sweeping"]}), self._deciding.paces
+        keep(paces, look["sweeping"])
         for tenant_id in turns:
             if tenant_id in look["woken"]:
                 worked |= await self._for(conn, tenant_id, self._decide(conn, tenant_id))
-        for tenant_id in turns:  # what happens now goes before what concerns everybody, but not what waits for decisions under way or cannot be judged
-            if tenant_id in look["sweeping"] and not worked:
-                worked |= await self._for(conn, tenant_id, sweeps.spread(conn, self._deciding.fingerprint, tenant_id))
+        for tenant_id in turns:  # one page of one sweep, whosever turn it is
+            if tenant_id in paces and paces[tenant_id].may_wake(others=bool(worked), under_way=look["under_way"]) and await self._for(
+                conn, tenant_id, self._sweep(conn, tenant_id)):
+                return True
         return bool(worked)
 
     def _in_turn(self, tenants: Iterable[int]) -> list[int]:
@@ -219,6 +222,12 @@ class Decider:
             metrics.BATCHES.observe(time.monotonic() - began)
         await under_way.append(conn, self._appends, decided)
         return taken > 0
+
+    async def _sweep(self, conn: Connection, tenant_id: int) -> bool:
+        pace = self._deciding.paces[tenant_id]
+        if worked := await sweeps.spread(conn, self._deciding.fingerprint, tenant_id, pace.page):
+            pace.woke()
+        return worked
 
     async def _tenant(self, conn: Connection, tenant_id: int) -> str:
         if tenant_id not in self._tenants:

@@ -10,14 +10,18 @@ with here as materialized (
 select here.through,
     exists (select from timer where at <= here.through) as timers,
     array(select t.id from tenant t where exists (select from sweep s where s.tenant_id = t.id and s.due <= here.through)) as sweeping,
-    array(select t.id from tenant t where exists (select from wake w where w.tenant_id = t.id and w.due <= here.through)) as woken,
-    (select count(*) from (select from under_way limit $2) u) as under_way,
+    array( -- one look-up for each tenant, however many rows wait
+        select t.id from tenant t
+        where (select w.due from wake w where w.tenant_id = t.id and w.due <= here.through order by w.due limit 1) is not null
+    ) as woken,
+    (select count(*) from (select from under_way where folded is null order by made limit $2) u)
+        + (select count(*) from (select from under_way where folded is not null order by folded limit $2) u) as under_way,
     least(
         (select min(w.due) from tenant t cross join lateral (
             select due from wake where tenant_id = t.id and due > here.through and due <= here.head order by due limit 1) w),
         (select min(due) from sweep where due > here.through and due <= here.head),
         (select min(at) from timer where at > here.through and at <= here.head),
-        (select min(folded >> 8) from under_way where folded >> 8 > here.through)
+        (select min(folded) >> 8 from under_way where folded > (here.through << 8 | 255))
     ) as wanted
 from here
 where here.through is not null;

@@ -11,8 +11,6 @@ from services.projector.decider.batch import through
 from services.runtime.postgres import Statements
 
 Connection = asyncpg.Connection
-PAGE = 100
-"""How many learners are woken at once: a statement that comes meanwhile waits until they are judged."""
 _TIMERS = 500
 _sql = Statements(Path(__file__).with_suffix(".sql"))
 _queue = Statements(Path(__file__).with_name("queue.sql"))
@@ -28,8 +26,8 @@ async def ring(conn: Connection, fingerprint: str) -> bool:
     return bool(rows)
 
 
-async def spread(conn: Connection, fingerprint: str, tenant_id: int) -> bool:
-    """Wake one more page of learners for what concerns them all; return whether there was a sweep that nobody else goes on with.
+async def spread(conn: Connection, fingerprint: str, tenant_id: int, most: int) -> bool:
+    """Wake at most so many more learners for what concerns them all; return whether there was a sweep that nobody else goes on with.
 
     Sweeps that have not begun go along with the first that does.
     """
@@ -42,9 +40,9 @@ async def spread(conn: Connection, fingerprint: str, tenant_id: int) -> bool:
         if sweep["after"] is None and (others := await conn.fetch(_sql.others, tenant_id, now, sweep["id"])):
             due, keys, activities = _merged([sweep, *others])
             await conn.execute(_sql.merge, tenant_id, sweep["id"], due, keys, activities, [other["id"] for other in others])
-        page = [row["id"] for row in await conn.fetch(_sql.page, tenant_id, sweep["after"], PAGE)]
+        page = [row["id"] for row in await conn.fetch(_sql.page, tenant_id, sweep["after"], most)]
         await _wake(conn, tenant_id, page, now, keys, activities)  # due now, so that what is due since the sweep came goes first
-        if len(page) < PAGE:
+        if len(page) < most:
             await conn.execute(_sql.finish, tenant_id, sweep["id"])
         else:
             await conn.execute(_sql.go_on, tenant_id, sweep["id"], page[-1])

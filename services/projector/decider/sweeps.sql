@@ -16,8 +16,8 @@ with gone as (delete from sweep where tenant_id = $1 and id = any($6::bigint[]))
 update sweep set due = $3, keys = $4, activities = $5 where tenant_id = $1 and id = $2;
 
 -- name: page
--- The next learners.
-select id from learner where tenant_id = $1 and ($2::uuid is null or id > $2) order by id limit $3;
+-- The next learners, read from where the page before ended (`coalesce`: an `or` would be no bound of the index, and each page would read all before it).
+select id from learner where tenant_id = $1 and id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000') order by id limit $3;
 
 -- name: wake
 -- Wake them for each of these keys.

@@ -1,11 +1,11 @@
 -- Decisions made and not yet both folded and passed by T: until then nobody decides about their IFIs.
 
 -- name: settle
--- Those that T ($1, as the greatest seq it has passed) has passed.
-delete from under_way u using (
-    select tenant_id, id from under_way where folded <= $1 limit $2 for update skip locked
-) done
-where u.tenant_id = done.tenant_id and u.id = done.id;
+-- Those that T ($1, as the greatest seq it has passed) has passed. They are found once (`materialized`), in the order of their index, whatever statistics say.
+with done as materialized (
+    select ctid as place from under_way where folded <= $1 order by folded limit $2 for update skip locked
+)
+delete from under_way u using done where u.ctid = done.place;
 
 -- name: blocked
 -- Of these IFIs those that something is under way about.
@@ -28,11 +28,10 @@ update under_way u set sent = clock_timestamp() from unnest($1::int[], $2::uuid[
 -- name: left_behind
 -- Those of which nobody knows whether the log keeps them, some time after they were made or tried again; and those that it said it keeps, though T ($3, as a
 -- moment) is far past that and they were not met.
-update under_way u set made = clock_timestamp()
-from (
-    select tenant_id, id from under_way
-    where folded is null and made < clock_timestamp() - $1::interval and (sent is null or sent < $3::timestamptz)
-    limit $2 for update skip locked
-) left_behind
-where u.tenant_id = left_behind.tenant_id and u.id = left_behind.id
+with left_behind as materialized (
+    select ctid as place from under_way
+    where folded is null and made < statement_timestamp() - $1::interval and (sent is null or sent < $3::timestamptz)
+    order by made limit $2 for update skip locked
+)
+update under_way u set made = clock_timestamp() from left_behind where u.ctid = left_behind.place
 returning u.tenant_id, u.id, u.key, u.partition, u.value;

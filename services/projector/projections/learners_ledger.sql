@@ -7,11 +7,15 @@ select n.tenant_id, n.ifi from unnest($1::int[], $2::uuid[]) as n (tenant_id, if
 on conflict (tenant_id, ifi) do update set ifi = ledger.ifi where false;
 
 -- name: heads
--- The last award of each IFI in each of these matters, and whether anything was folded of it that was stored at or after this seq (`+ 0`: by the index
--- of the ledger, whatever statistics say).
+-- The last award of each IFI in each of these matters, and whether anything was folded of it that was stored at or after this seq (in the order of the index
+-- of the ledger and `offset 0`: no other is taken, whatever statistics say, and all that was ever decided is never read for each of them).
 select n.tenant_id, n.ifi, n.kind, n.matter, exists (
-        select from decision d
-        where d.tenant_id = n.tenant_id and d.ifi = n.ifi and d.kind = n.kind and d.matter = n.matter and d.seq + 0 >= n.first
+        select from (
+            select d.seq from decision d
+            where d.tenant_id = n.tenant_id and d.ifi = n.ifi and d.kind = n.kind and d.matter = n.matter
+            order by d.ifi, d.kind, d.matter, d.n, d.k offset 0
+        ) d
+        where d.seq >= n.first
     ) as late,
     a.n, a.k, a.state, a.since, a.valid_until, a.ended, a.version, a.rule, a.status, a.reminded,
     a.issued_seq, a.last_seq, a.closed, a.credential, a.inputs

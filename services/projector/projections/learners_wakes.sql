@@ -55,7 +55,7 @@ where p.accepted;
 with arrived as materialized (
     select u.tenant_id, u.id, n.seq
     from unnest($1::int[], $2::uuid[], $3::bigint[]) as n (tenant_id, id, seq) join under_way u on u.tenant_id = n.tenant_id and u.id = n.id
-    where u.folded is null
+    where coalesce(u.folded, 0) = 0 -- not `is null`: the index of those that are not folded leads to all of them
     order by u.tenant_id, u.id, n.seq
     for update of u
 )

@@ -17,7 +17,10 @@ with recursive member (key) as (
     where l.other is not null
 )
 select i.key, i.identity, i.linked
-from member m cross join lateral (select key, identity, linked from ifi where tenant_id = $1 and key = m.key offset 0) i;
+from member m
+cross join lateral ( -- in the order of the primary key: of a table that was small when this was planned, another index of the tenant seems as good
+    select key, identity, linked from ifi where tenant_id = $1 and key >= m.key and key <= m.key order by key limit 1
+) i;
 
 -- name: links
 -- The links in force then between these.

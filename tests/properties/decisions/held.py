@@ -2,12 +2,16 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tests.properties.decisions.oracle import Said
+from tests.properties.decisions import oracle
+from tests.properties.decisions.oracle import Said, Says
 from tests.properties.decisions.programmes import PROGRAMMES
+from tests.reference_calendar import instant_of
 from tests.reference_fold import Identity
 from tests.reference_rules import Answer
 
 IRIS = {slug: versions[0]["programme"] for slug, versions in PROGRAMMES.items()}
+Due = Mapping[tuple[Any, ...] | None, Answer | None]
+"""By its id what each award that is held should say, None: it is not to be active any more; where none is held by None alone what is to be awarded."""
 ACHIEVEMENTS = {iri: f"{iri.rpartition('/')[0]}/achievements/{slug}" for slug, iri in IRIS.items() if "award" in PROGRAMMES[slug][0]}
 
 
@@ -22,12 +26,13 @@ def fact_of(row: Mapping[str, Any], who: Mapping[str, Identity]) -> Said:
 
 
 def awards_by(entries: Iterable[Mapping[str, Any]], who: Mapping[str, Identity]) -> list[Said]:
-    """Return the awards that entries that count make, given in their order."""
+    """Return the awards that entries that count make, given in their order; `after` is the end that one followed when it was issued."""
     awards: dict[tuple[Any, ...], Said] = {}
     for row in entries:
         place, state = (row["kind"], row["matter"], row["identity"], row["n"]), row["state"]
         if state == "issued":
-            awards[place] = {"issued_seq": row["seq"], "ended": None, "closed": False}
+            after = None if row["after"] is None else instant_of(row["after"])
+            awards[place] = {"issued_seq": row["seq"], "ended": None, "closed": False, "after": after}
         award = awards[place]
         award |= {name: row[name] for name in ("kind", "matter", "identity", "n")}
         if state in {"issued", "updated", "reinstated"}:
@@ -36,7 +41,7 @@ def awards_by(entries: Iterable[Mapping[str, Any]], who: Mapping[str, Identity])
             award["state"] = state
         if state in {"expired", "revoked"}:
             award |= {"closed": True, "ended": row["since"]}
-    return [fact_of(award, who) for award in awards.values()]
+    return [fact_of(award, who) | {"after": award["after"]} for award in awards.values()]
 
 
 def last_end(awards: Iterable[Said]) -> int | None:
@@ -44,17 +49,38 @@ def last_end(awards: Iterable[Said]) -> int | None:
     return max((award["ended"] for award in awards if award["state"] == "expired"), default=None)
 
 
-def assert_programme(mine: list[Said], due: Answer | None, *, retired: bool, once: bool) -> None:
-    """The awards of a programme that a person has are what is due; `once`: no links ever made two awards of one."""
+def due(mine: Iterable[Said], says: Says, through: int) -> Due:
+    """Return what should become of the awards of a programme that a person has by the ledger, at an instant.
+
+    One that is held is judged for ever as following the end that it followed when it was issued, whatever is known by now of what was before (ADR 18).
+    """
     held = [award for award in mine if not award["closed"]]
-    active = [award for award in held if not award["suspended"]]
-    if retired and not held:
-        return
-    assert bool(active) == (due is not None), (due, mine)
-    if once:
-        assert len(held) <= 1, held
-        if due is not None:
-            assert (active[0]["since"], active[0]["valid_until"]) == (due.since, due.valid_until), (due, mine)
+    if not held:
+        return {None: oracle.due_after(last_end(mine), says)[1]}
+    return {award["id"]: _goes_on(award, says(award["after"]), through) for award in held}
+
+
+def _goes_on(award: Said, answer: Answer, through: int) -> Answer | None:
+    """Return what an award that is held should say, None if it is over: what began only after its end is another."""
+    ended = award["valid_until"] is not None and award["valid_until"] <= through
+    goes_on = answer.met and not answer.expired and not (ended and answer.since is not None and answer.since > award["valid_until"])
+    return answer if goes_on else None
+
+
+def assert_programme(mine: list[Said], due: Due, *, retired: bool, once: bool) -> None:
+    """The awards of a programme that a person has are what is due; `once`: no links ever made two awards of one."""
+    held = {award["id"]: award for award in mine if not award["closed"]}
+    active = {id_: award for id_, award in held.items() if not award["suspended"]}
+    assert len(held) <= 1 or not once, held
+    if None in due:
+        if retired and not held:
+            return
+        assert bool(active) == (due[None] is not None), (due, mine)
+        due = dict.fromkeys(active, due[None]) if once else {}
+    for id_, answer in due.items():
+        assert (id_ in active) == (answer is not None), (id_, due, mine)
+        if answer is not None:
+            assert (active[id_]["since"], active[id_]["valid_until"]) == (answer.since, answer.valid_until), (id_, due, mine)
 
 
 def assert_course(mine: list[Said], status: str | None, *, once: bool) -> None:

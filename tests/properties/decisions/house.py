@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import orjson
 
 from services.commands.doctor_decisions import evaluated_again
 from services.projector.building import Build, put_in_use
@@ -190,7 +189,8 @@ class House:
     async def entries(self) -> list[dict[str, Any]]:
         """Return all entries that count, in the one order."""
         return [dict(row) for row in await self._fold_conn.fetch(
-            "select d.*, i.identity from decision d join ifi i on i.tenant_id = d.tenant_id and i.key = d.ifi where d.accepted order by d.seq")]
+            "select d.*, d.body ->> 'after' as after, i.identity from decision d join ifi i on i.tenant_id = d.tenant_id and i.key = d.ifi"
+            " where d.accepted order by d.seq")]
 
     async def evaluated_again(self) -> list[tuple[bool, str]]:
         """Return what `testamur doctor` says of every decision: whether it would be made again, on what was known then."""
@@ -244,8 +244,3 @@ async def _empty(conn: Connection, version: int) -> None:
         await replace_views(conn, "learners", 1)
     tables = [f"learners_1.{table}" for table in {*VIEWS["learners"].values(), "waking"}]
     await conn.execute("".join(f"delete from {table};" for table in (*tables, *UNVERSIONED)) + "delete from projection_cursor where name = 'learners'")
-
-
-def document(row: asyncpg.Record) -> Any:
-    """Return the JSON of an entry."""
-    return orjson.loads(row["body"])

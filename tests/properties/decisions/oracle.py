@@ -13,6 +13,8 @@ from tests.reference_rules import Answer, Reading
 
 COURSE_TYPE = "http://adlnet.gov/expapi/activities/course"
 Said = dict[str, Any]
+Says = Callable[[int | None], Answer]
+"""What a rule says of the award that follows an end, None: of the first."""
 
 
 @dataclass(frozen=True)
@@ -126,27 +128,30 @@ def placed_in(partition: int, records: Sequence[tuple[int, bytes]]) -> list[Plac
     return found
 
 
-def due(now: Known, iri: str, person: Person, awards: list[Said], last_end: int | None) -> Answer | None:
-    """Return since when and until when a person should hold the award of a programme, judged by its last version, None if not at all.
+def rule_of(now: Known, iri: str) -> Said:
+    """Return the last version of a programme, by which all its awards are judged."""
+    rule: Said = now.versions(iri)[-1]["programme"]
+    return rule
 
-    `awards` are all there are of the person's.
-    """
+
+def judged(now: Known, iri: str, person: Person, awards: list[Said]) -> Says:
+    """Return what the last version of a programme says of a person now. `awards` are all there are of the person's."""
     cut = now.cut_offs(iri)
     facts = [fact for fact in now.facts() if fact["ifi"] in person and fact["seq"] > cut.get(fact["ifi"], -1)]
     counting = [award for award in awards if award["seq"] > cut.get(award["ifi"], -1)]
-    rule = now.versions(iri)[-1]["programme"]
-    return due_after(last_end, lambda end: Reading(rule, facts, counting, {}, end).answer(now.through))
+    rule = rule_of(now, iri)
+    return lambda end: Reading(rule, facts, counting, {}, end).answer(now.through)
 
 
-def due_after(last_end: int | None, after: Callable[[int | None], Answer]) -> Answer | None:
-    """Return what is due after the end of the last award; `after` is what the rule says of an award to come after an end."""
-    answer = after(last_end)
+def due_after(last_end: int | None, says: Says) -> tuple[int | None, Answer | None]:
+    """Return what is due when the last award has ended, None: nothing, and the end that it follows."""
+    answer = says(last_end)
     while answer.met and answer.expired:  # over before it was known: passed over like one that was given, for the next may be due
-        later = after(answer.valid_until)
+        later = says(answer.valid_until)
         if not later.met or answer.valid_until is None or (last_end is not None and answer.valid_until <= last_end):
             break
         last_end, answer = answer.valid_until, later
-    return answer if answer.met and not answer.expired else None
+    return last_end, answer if answer.met and not answer.expired else None
 
 
 def completed(now: Known, course: str, person: Person) -> str | None:

@@ -2,18 +2,19 @@
 keeps up with the log is in the ledger by then, whatever comes of it later.
 
 A state is what the rule in force says, at T, of what was stored up to T. DESIGN 6 asks for no more than this: awards that a clause reads count once they are
-in the ledger, as the end of the last award does; an evaluation that closes an award opens none, so a state that was to be reached through an award that ends
-begins anew when that has ended, and when that comes into the ledger, if it was on its way there; of a retired programme nothing new is awarded; whoever was
-ever linked may hold two awards, each with a beginning of its own. What a publication or a description leads to stands from when its sweep is due: once T has
-passed all that was folded before anybody could know of it, and that may be the partitions' difference later (ADR 16).
+in the ledger, as the end of the last award does, and the end that one that is held followed when it was issued; an evaluation that closes an award opens none,
+so what is to come after an award that ends begins to stand when that has ended in the ledger; of a retired programme nothing new is awarded, so what is to come
+of it begins to stand when it is published again; whoever was ever linked may hold two awards, each with a beginning of its own. What a publication or a
+description leads to stands from when its sweep is due: once T has passed all that was folded before anybody could know of it, and that may be the partitions'
+difference later (ADR 16).
 """
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tests.properties.decisions import oracle
-from tests.properties.decisions.held import IRIS, assert_course, assert_programme, awards_by, last_end
+from tests.properties.decisions import held, oracle
+from tests.properties.decisions.held import IRIS, Due, assert_course, assert_programme, awards_by
 from tests.properties.decisions.oracle import Known, Placed, Said
 from tests.properties.decisions.programmes import COURSE
 from tests.reference_fold import Identity, Person
@@ -22,8 +23,10 @@ from tests.reference_rules import Answer, Reading
 
 SECOND = 1_000_000
 Entry = Mapping[str, Any]
-State = tuple[Any, tuple[Any, ...]]
-"""Of a programme since when and until when it is met, of a course how it was completed, None: neither; and what led there that takes entries of its own."""
+State = tuple[Any, ...]
+"""Of a programme since when and until when each award is held or the next is to be, and whether that has to wait till it is published again; of a course how
+it was completed; None: neither.
+"""
 Folded = tuple[int, ...]
 """The instant up to which each partition was folded: T is the least of them."""
 
@@ -93,31 +96,20 @@ class _OverTime:
         self._courses = {person: oracle.completed(now, COURSE, person) for person in self.people}
         self._known.clear()
 
-    def states(self) -> Iterator[tuple[tuple[str, Person], State]]:
-        """Give the state of everybody in every matter."""
+    def due(self) -> Iterator[tuple[tuple[str, Person], Due | str | None]]:
+        """Give what everybody should have in every matter: of a course how it was completed."""
         for person in self.people:
-            yield (COURSE, person), (self._courses[person], ())
+            yield (COURSE, person), self._courses[person]
             for iri in self.versions:
                 yield (iri, person), self._due(iri, person)
 
-    def _due(self, iri: str, person: Person) -> State:
-        """Return what a person should hold of a programme, and what comes before that: periods passed over, over which one held moves when they become
-        known, and awards in the ledger that are to expire.
-        """
-        version, asked = self.versions[iri], list[Answer]()
+    def _due(self, iri: str, person: Person) -> Due:
+        """Return what should become of a person's awards of a programme."""
+        version = self.versions[iri]
         if (iri, person) not in self._known:
             self._known[iri, person] = self._read_by(iri, version["programme"]["requires"], person)
         facts, awards, mine = self._known[iri, person]
-        ended = last_end(mine)
-
-        def after(end: int | None) -> Answer:
-            asked.append(self._readings.answer(version, facts, awards, end, self.now.through))
-            return asked[-1]
-
-        due = oracle.due_after(ended, after)
-        if due is None:
-            return None, ()
-        return due, (*asked[:-1], *(award["id"] for award in mine if not award["closed"] and award["valid_until"] and award["valid_until"] <= due.since))
+        return held.due(mine, lambda end: self._readings.answer(version, facts, awards, end, self.now.through), self.now.through)
 
     def _read_by(self, iri: str, rule: Said, person: Person) -> tuple[list[Said], list[Said], list[Said]]:
         """Return what counts for a programme of what a person did and was given, and the awards of it."""
@@ -160,24 +152,25 @@ def assert_stood(records: Sequence[Placed], entries: Sequence[Entry], looks: Seq
             if not then.go_on(folded):
                 continue
             before, stands, through = stands, {}, min(folded)
-            for place, state in then.states():
+            for place, due in then.due():
+                state = (*due.values(), None in due and place[0] in then.retired) if isinstance(due, Mapping) else (due,)
                 came, began = before.get(place, (state, through))
                 stands[place] = state, began if came == state else through
                 if through - then.sweeps.begin(place[0], stands[place][1]) >= SECOND + difference:
                     found.add((place, *stands[place]))
-                    _assert_decided(then, place, state, stands[place][1])
+                    _assert_decided(then, place, due, stands[place][1])
     return len(found)
 
 
-def _assert_decided(then: _OverTime, place: tuple[str, Person], state: State, began: int) -> None:
-    (matter, person), (due, _) = place, state
+def _assert_decided(then: _OverTime, place: tuple[str, Person], due: Due | str | None, began: int) -> None:
+    matter, person = place
     mine = [award for award in then.decided if award["matter"] == matter and award["ifi"] in person]
     once = not person & then.moved
     try:
-        if matter == COURSE:
-            assert_course(mine, due, once=once)
-        else:
+        if isinstance(due, Mapping):
             assert_programme(mine, due, retired=matter in then.retired, once=once)
+        else:
+            assert_course(mine, due, once=once)
     except AssertionError as error:
         raise NotDecidedError(f"{matter} of {set(person)} from {began} to {then.now.through}: {error}") from error
 

@@ -13,6 +13,7 @@ import pytest
 from tests.properties.decisions import held, oracle
 from tests.properties.decisions.history import TENANT, History
 from tests.properties.decisions.house import House, Rows, house
+from tests.properties.decisions.issued import assert_issued
 from tests.properties.decisions.oracle import Known, Placed
 from tests.properties.decisions.programmes import COURSE, PROGRAMMES
 from tests.properties.decisions.running import Running
@@ -130,6 +131,7 @@ def test_at_rest_the_ledger_says_what_a_naive_reading_of_the_log_says(database: 
 async def assert_whole(home: House) -> None:
     """Everything that must hold at rest."""
     await assert_held(home)
+    assert_issued(placed(home.log), await home.entries())
     assert_no_entry_says_the_same_as_the_one_before(await home.entries())
     assert await home.lacking() == []
     assert [sentence for fine, sentence in await home.evaluated_again() if not fine] == []
@@ -153,14 +155,16 @@ async def assert_held(home: House) -> None:
     """Everybody holds what they should, and only once unless links changed."""
     now = await known(home)
     who, moved = {oracle.text_of(each): each for each in now.everybody}, now.ever_linked()
-    awards = [held.fact_of(row, who) for row in await home.awards()]
-    assert sorted(awards, key=repr) == sorted(held.awards_by(await home.entries(), who), key=repr)
+    awards = held.awards_by(await home.entries(), who)
+    folded = [held.fact_of(row, who) for row in await home.awards()]
+    assert sorted(folded, key=repr) == sorted(({name: award[name] for name in award if name != "after"} for award in awards), key=repr)
     for person in set(now.people().values()):
         theirs, once = [award for award in awards if award["ifi"] in person], not person & moved
         for iri in held.IRIS.values():
             if now.versions(iri):
                 mine = [award for award in theirs if award["matter"] == iri]
-                due = oracle.due(now, iri, person, [award for award in theirs if award["achievement"]], held.last_end(mine))
+                says = oracle.judged(now, iri, person, [award for award in theirs if award["achievement"]])
+                due = held.due(mine, says, now.through)
                 held.assert_programme(mine, due, retired=now.is_retired(iri), once=once)
         held.assert_course([award for award in theirs if award["kind"] == "course"], oracle.completed(now, COURSE, person), once=once)
 

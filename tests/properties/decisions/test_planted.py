@@ -8,7 +8,7 @@ import pytest
 
 from services.projector.decider import batch, sweeps
 from services.projector.projections import learners_wakes
-from services.runtime.evaluation import load
+from services.runtime.evaluation import judge, load
 from tests.properties.decisions.stood import NotDecidedError
 from tests.properties.decisions.test_decisions import KEEP_UP, assert_whole, complete, one
 
@@ -48,6 +48,12 @@ def test_a_decider_that_heeds_the_partition_most_ahead_is_noticed(database: str,
     _assert_noticed(database, AssertionError)
 
 
+def test_a_decider_that_does_not_say_which_period_it_passed_over_is_noticed(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    due_next = judge._Judge._next
+    monkeypatch.setattr(judge._Judge, "_next", lambda judging, version, after: (after, due_next(judging, version, after)[1]))
+    _assert_noticed(database, AssertionError)
+
+
 def _dawdle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judge nobody of whom a statement came lately: who passes, is voided and passes again is judged once, at the end."""
     take = batch._take
@@ -82,9 +88,9 @@ def _sweep_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin with sweeps late: one that reaches somebody of whom the rule says something else by then comes to nothing."""
     spread = sweeps.spread
 
-    async def spread_late(conn: sweeps.Connection, fingerprint: str, tenant_id: int) -> bool:
+    async def spread_late(conn: sweeps.Connection, fingerprint: str, tenant_id: int, most: int) -> bool:
         through = await batch.through(conn, fingerprint)
-        return await conn.fetchval("select exists (select from sweep where due < $1)", through - TOO_LONG) and await spread(conn, fingerprint, tenant_id)
+        return await conn.fetchval("select exists (select from sweep where due < $1)", through - TOO_LONG) and await spread(conn, fingerprint, tenant_id, most)
 
     monkeypatch.setattr(sweeps, "spread", spread_late)
 

@@ -1,0 +1,52 @@
+"""How fast a sweep goes on: whoever is woken by something else meanwhile never waits long for what concerns everybody, and the sweep comes to its end."""
+import time
+from collections.abc import Callable, Collection
+
+MOST = 100
+"""So many learners are woken at once, at most."""
+PAGE_S = 0.25
+"""What is woken at once is to be judged within this time: whoever is woken after it stands behind it in the queue."""
+ENOUGH_UNDER_WAY = 200
+"""While more decisions are on their way, a sweep adds to them only now and then: they are folded before what is decided next."""
+_PATIENCE_S = 2.0
+_SHARE = 4
+"""While others are woken all the time, a sweep has one part of the time in so many."""
+
+
+class Pace:
+    """The pace of the sweeps of one tenant, by what judging its learners took. Begins with a single one, for nobody knows what the rules cost."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nobody was woken yet. `clock` gives seconds."""
+        self._clock = clock
+        self.page = 1
+        """How many learners are to be woken at once."""
+        self._took = 0.0
+        self._woke = -float("inf")
+
+    def may_wake(self, *, others: bool, under_way: int) -> bool:
+        """Return whether to go on now. `others`: somebody else is being decided about; `under_way`: so many decisions are."""
+        since = self._clock() - self._woke
+        if under_way > ENOUGH_UNDER_WAY:
+            return since >= _PATIENCE_S
+        return not others or since >= self._took * _SHARE
+
+    def woke(self) -> None:
+        """Note that a page of learners was woken."""
+        self._woke = self._clock()
+
+    def judged(self, learners: int, seconds: float) -> None:
+        """Note how long it took to judge so many."""
+        self._took = seconds
+        if seconds > PAGE_S:
+            self.page = max(1, min(self.page, int(learners * PAGE_S / seconds)))
+        elif learners >= self.page:
+            self.page = min(MOST, 2 * self.page)
+
+
+def keep(paces: dict[int, Pace], tenants: Collection[int]) -> None:
+    """Have a pace for each of these tenants, and for nobody else."""
+    for tenant_id in paces.keys() - set(tenants):
+        del paces[tenant_id]
+    for tenant_id in tenants:
+        paces.setdefault(tenant_id, Pace())
