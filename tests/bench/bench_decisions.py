@@ -12,8 +12,8 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,12 @@ PROGRAMMES, SHARING = 1_000, 30
 ROUNDS, ROUND_S, PROBED_S = (3, 12.0, 30.0) if soak() else (3, 8.0, 15.0)
 WARM_S, SWEPT_S = 4.0, 600.0
 SWEPT = "decision after its statement, while all are swept"
-AT_LEAST = {"statements a second, sharing": ("ratio", 0.80)}
-AT_MOST = {SWEPT: ("decided_most_ms", 1000.0), "expiries at one instant": ("last_late_s", 30.0)}
+HALF = "decision after its statement, at half the sustained rate"
+AT_LEAST = {"statements a second, with": ("ratio", 0.80), "statements a second, sharing": ("ratio", 0.80)}
+AT_MOST = {
+    "preview": ("seconds", 60.0), HALF: ("p99_ms", 250.0), SWEPT: ("decided_most_ms", 1000.0), "expiries at one instant": ("last_late_s", 30.0),
+    "expiries one by one, when idle": ("last_late_s", 5.0),
+}
 """What is promised: which figure of a measurement must be how much."""
 IRI = "https://programmes.example.org/"
 VERB = "http://adlnet.gov/expapi/verbs/"
@@ -173,7 +177,7 @@ class Decisions:
             await self._caught_up()
             await self.probe("decision after its statement, at rest", PROBED_S)
             load = asyncio.create_task(paced(self.system, Stream(seed=9), rate=rate / 2, size=50, seconds=PROBED_S + 2))
-            await self.probe("decision after its statement, at half the sustained rate", PROBED_S)
+            await self.probe(HALF, PROBED_S)
             await load
         await self._caught_up()
         begun = time.perf_counter()
@@ -208,22 +212,18 @@ class Decisions:
         say(f"  {name}: { {key: round(value, 3) if isinstance(value, float) else value for key, value in figures.items()} }")
 
 
-async def measure(system: System) -> None:
-    """Measure everything on one system, and save it."""
-    mood, decisions = Mood(*system.pids("postgres")), Decisions(system)
-    rate = await decisions.rates()
+async def measure_the_rest(decisions: Decisions, rate: float) -> None:
+    """Measure all but rates; `rate` is that of statements without programmes."""
     await decisions.fill()
     await decisions.preview()
     await decisions.probes(rate)
     await decisions.expiries(EXPIRIES, "expiries at one instant", 30.0 + EXPIRIES / 200)
     await decisions.expiries(20, "expiries one by one, when idle", 5.0, 0.7)
-    save("systems", "decisions", {**decisions.found, "mood": mood.end()})
 
 
-def main() -> None:
-    """Measure on the log in Postgres."""
-    say("decisions, testamur up:")
-    random.seed(4)
+@contextmanager
+def running() -> Iterator[tuple[Decisions, Mood]]:
+    """Give the measurements of a system of their own."""
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="testamur-bench-", dir=os.environ.get("TESTAMUR_BENCH_DIR", "/tmp")))
         folder.chmod(0o755)
@@ -231,8 +231,20 @@ def main() -> None:
         system = System(folder / "data", arguments=())
         stack.callback(system.destroy)
         system.start()
-        uvloop.run(measure(system))
+        yield Decisions(system), Mood(*system.pids("postgres"))
         assert system.stop() == 0, system.tail()
+
+
+def main() -> None:
+    """Measure on the log in Postgres: the rates on one system, everything else on another, which half a million statements in a minute have not just shaken."""
+    say("decisions, testamur up:")
+    random.seed(4)
+    with running() as (rates, mood):
+        rate = uvloop.run(rates.rates())
+        under_load = mood.end()
+    with running() as (rest, mood):
+        uvloop.run(measure_the_rest(rest, rate))
+        save("systems", "decisions", {**rates.found, **rest.found, "mood": under_load, "mood_of_the_rest": mood.end()})
 
 
 if __name__ == "__main__":
