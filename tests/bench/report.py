@@ -92,10 +92,11 @@ def _decisions(found: dict[str, Any] | None) -> Iterable[str]:
     yield "## Decisions\n\n`testamur up`, log in Postgres; events heard by long polls of `/v1/events`.\n"
     yield "| | |\n|---|---|"
     for name, each in found.items():
-        if name != "mood":
+        if not name.startswith("mood"):
             figures = (f"{what.removesuffix('_ms').removesuffix('_s').replace('_', ' ')} {_unit(what, value)}" for what, value in each.items())
             yield f"| {name} | {', '.join(figures)} |"
-    yield f"\nWhen; load average before; cores others used; fdatasync: {_mood(found['mood']).replace(' | ', '; ')}.\n"
+    for what, mood in ("rates", found["mood"]), ("the rest", found["mood_of_the_rest"]):
+        yield f"\nOf {what}: when; load average before; cores others used; fdatasync: {_mood(mood).replace(' | ', '; ')}.\n"
 
 
 def _unit(what: str, value: float | str) -> str:
