@@ -1,5 +1,5 @@
 """The pace of sweeps: pages that are judged in a short time, and a part of the time for each sweep, whatever else there is to decide."""
-from services.projector.decider.pace import ENOUGH_UNDER_WAY, MOST, PAGE_S, Pace, keep
+from services.projector.decider.pace import ENOUGH_UNDER_WAY, MOST, PAGE_S, Pace, Portion, keep
 
 
 class Clock:
@@ -74,3 +74,14 @@ def test_each_tenant_that_sweeps_keeps_its_own_pace_and_no_other_does() -> None:
     keep(paces, [1, 3])
     assert paces.keys() == {1, 3}
     assert paces[1] is first
+
+
+def test_a_portion_is_what_is_judged_in_its_time_and_grows_again_by_and_by() -> None:
+    portion = Portion(200, 200, 0.5)
+    portion.judged(20, 1.0)
+    assert portion.size == 10
+    sizes = []
+    for _ in range(6):
+        portion.judged(portion.size, 0.1)
+        sizes.append(portion.size)
+    assert sizes == [20, 40, 80, 160, 200, 200]

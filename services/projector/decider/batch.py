@@ -19,7 +19,7 @@ from services.core.keys import KeyedHash, partition_of
 from services.projector.decider import metrics, under_way
 from services.projector.decider.apart import Apart
 from services.projector.decider.matters import Matters, Waking, course_activities, matters_of, versions_for
-from services.projector.decider.pace import Pace
+from services.projector.decider.pace import Pace, Portion
 from services.projector.decider.timers import Timer, set_timers
 from services.projector.decider.turn import Turn
 from services.projector.decider.under_way import Decided
@@ -54,6 +54,8 @@ MOST_FACTS = 50_000
 """So many statements are in memory at once, but for those of a learner who is judged alone."""
 _BATCH_S = 1.0
 """After so long a batch judges nobody any more."""
+_USUAL_S = 0.5
+"""A batch takes as many learners as are judged in this time: what else was read of others would have to be read again."""
 _LEARNER_S = 1.0
 """Who takes longer is judged alone. Nothing is asked of Postgres meanwhile, which ends the session after some seconds of that."""
 _FAILED_S = 60.0
@@ -84,6 +86,8 @@ class Deciding:
     apart: Apart = field(default_factory=Apart)
     paces: dict[int, Pace] = field(default_factory=dict)
     """Those of the sweeps that go on, by tenant."""
+    portion: Portion = field(default_factory=lambda: Portion(MOST_LEARNERS, MOST_LEARNERS, _USUAL_S))
+    """How many learners a batch takes."""
 
 
 async def through(conn: Connection, fingerprint: str) -> int:
@@ -119,8 +123,10 @@ async def decide(conn: Connection, deciding: Deciding, tenant_id: int, tenant: s
         failpoint.hit("decider.before_commit")
     if not alone:
         deciding.apart.put_down()
+        judged, took = sum(one.learner in batch.done for one in members), time.monotonic() - began
+        deciding.portion.judged(judged, took)
         if pace := deciding.paces.get(tenant_id):
-            pace.judged(sum(one.learner in batch.done for one in members), time.monotonic() - began)
+            pace.judged(judged, took)
     failpoint.hit("decider.after_commit")
     return len(members), decided
 
@@ -131,7 +137,7 @@ async def _take(conn: Connection, deciding: Deciding, tenant_id: int, alone: Seq
     if alone:
         claimed = [row["ifi"] for row in await conn.fetch(_sql.lock, tenant_id, sorted(alone))]
     else:
-        claimed = [row["ifi"] for row in await conn.fetch(_sql.claim, tenant_id, before, _WINDOW, MOST_LEARNERS, _not_now(deciding))]
+        claimed = [row["ifi"] for row in await conn.fetch(_sql.claim, tenant_id, before, _WINDOW, deciding.portion.size, _not_now(deciding))]
     if not claimed:
         return [], before
     candidates = await load_members(conn, tenant_id, claimed, Moment.at(before).known)

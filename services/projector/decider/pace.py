@@ -1,4 +1,4 @@
-"""How fast a sweep goes on: whoever is woken by something else meanwhile never waits long for what concerns everybody, and the sweep comes to its end."""
+"""How many learners are taken at once, and how fast a sweep goes on: nobody waits long for what concerns everybody, and the sweep comes to its end."""
 import time
 from collections.abc import Callable, Collection
 
@@ -13,16 +13,36 @@ _SHARE = 4
 """While others are woken all the time, a sweep has one part of the time in so many."""
 
 
+class Portion:
+    """How many learners are to be taken at once, by what judging them took."""
+
+    def __init__(self, size: int, most: int, within_s: float) -> None:
+        """Begin with `size`, and never take more than `most`; a portion is to be judged within so many seconds."""
+        self.size = size
+        self._most, self._within_s = most, within_s
+
+    def judged(self, learners: int, seconds: float) -> None:
+        """Note how long it took to judge so many."""
+        if seconds > self._within_s:
+            self.size = max(1, min(self.size, int(learners * self._within_s / seconds)))
+        elif learners >= self.size:
+            self.size = min(self._most, 2 * self.size)
+
+
 class Pace:
     """The pace of the sweeps of one tenant, by what judging its learners took. Begins with a single one, for nobody knows what the rules cost."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Nobody was woken yet. `clock` gives seconds."""
         self._clock = clock
-        self.page = 1
-        """How many learners are to be woken at once."""
+        self._portion = Portion(1, MOST, PAGE_S)
         self._took = 0.0
         self._woke = -float("inf")
+
+    @property
+    def page(self) -> int:
+        """How many learners are to be woken at once."""
+        return self._portion.size
 
     def may_wake(self, *, others: bool, under_way: int) -> bool:
         """Return whether to go on now. `others`: somebody else is being decided about; `under_way`: so many decisions are."""
@@ -38,10 +58,7 @@ class Pace:
     def judged(self, learners: int, seconds: float) -> None:
         """Note how long it took to judge so many."""
         self._took = seconds
-        if seconds > PAGE_S:
-            self.page = max(1, min(self.page, int(learners * PAGE_S / seconds)))
-        elif learners >= self.page:
-            self.page = min(MOST, 2 * self.page)
+        self._portion.judged(learners, seconds)
 
 
 def keep(paces: dict[int, Pace], tenants: Collection[int]) -> None:
