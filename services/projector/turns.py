@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from services.runtime.log import LogEnd
 
-_LATELY_S = 0.5
+_LATELY_S = 1.5
 _PRESSED = 0.85
 """Folds that are at work for more of the time than this have more to do than they get done at leisure."""
 

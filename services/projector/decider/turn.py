@@ -9,7 +9,7 @@ _TURN_S = 0.01
 """How long one computes before others have their turn."""
 _SMALL_S = 0.05
 """What takes no longer in all is never held up."""
-_SHARE = 10
+_SHARE = 20
 """While folds are pressed, one works for one part of so many."""
 _LONGEST_S = 0.25
 """A transaction that rests must not look frozen to Postgres, which ends it then."""
