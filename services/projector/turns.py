@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from services.runtime.log import LogEnd
 
 _LATELY_S = 1.5
+"""Long enough that a run which waits half a second for the disk is not taken for a load that folds cannot keep up with."""
 _PRESSED = 0.85
 """Folds that are at work for more of the time than this have more to do than they get done at leisure."""
 
