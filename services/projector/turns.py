@@ -9,27 +9,28 @@ from contextlib import contextmanager
 
 from services.runtime.log import LogEnd
 
-_LATELY_S = 1.5
+_LATELY_S = 1.0
 """Long enough that a run which waits half a second for the disk is not taken for a load that folds cannot keep up with."""
-_PRESSED = 0.85
-"""Folds that are at work for more of the time than this have more to do than they get done at leisure."""
+_AT_LEISURE, _PRESSED = 0.8, 0.92
+"""Folds that are at work for no more of the time than the first get done at leisure what they have to do; beyond the second they have more than they can."""
 
 
 class Turns:
     """How far the projection that goes first has folded each partition, and what its ticks have told of their ends."""
 
-    def __init__(self) -> None:
-        """Nobody folds yet."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nobody folds yet. `clock` gives seconds."""
+        self.clock = clock
         self.ends: dict[int, LogEnd] = {}
         self._places: dict[int, int] = {}
         self._followers: dict[Callable[[], object], Callable[[], object]] = {}
-        self._folding, self._share, self._seen = 0, 0.0, time.monotonic()
+        self._folding, self._share, self._seen = 0, 0.0, clock()
 
     @property
-    def is_pressed(self) -> bool:
-        """Whether a run of some projection was under way nearly all the time lately."""
+    def pressure(self) -> float:
+        """How hard folds are pressed, 0 to 1: by the part of the time in which a run of some projection was under way lately."""
         self._look()
-        return self._share > _PRESSED
+        return min(1.0, max(0.0, (self._share - _AT_LEISURE) / (_PRESSED - _AT_LEISURE)))
 
     @contextmanager
     def folding(self) -> Iterator[None]:
@@ -44,7 +45,7 @@ class Turns:
 
     def _look(self) -> None:
         """Count the time since the last look as one in which there was folding, or none."""
-        now = time.monotonic()
+        now = self.clock()
         self._share = (self._folding > 0) + (self._share - (self._folding > 0)) * math.exp((self._seen - now) / _LATELY_S)
         self._seen = now
 

@@ -44,7 +44,8 @@ def test_a_tightened_rule_is_previewed_published_and_follows_its_policy(campus: 
     assert published.returncode == 0, published.stdout + published.stderr
     assert campus.publish(rule(policy, 2, 0.8), expect=409)["detail"]
     campus.send(said(late, "passed", exam, "2025-02-01T12:00:00Z", result=scored(0.6)))
-    [event] = [each for each in campus.events(type="rule.published") if each["data"]["programme"].endswith(slug) and each["data"]["programme_version"] == 2]
+    [_, event] = campus.told(2, lambda event: event["data"]["programme"].endswith(slug), type="rule.published")
+    assert event["data"]["programme_version"] == 2
     assert event["data"]["programme"] == f"https://exams.example.org/programmes/{slug}"
 
     if policy == "keep":

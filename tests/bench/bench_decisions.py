@@ -32,8 +32,8 @@ from tests.servers.system import KEY, SECRET, System
 
 LEARNERS = int(os.environ.get("TESTAMUR_BENCH_LEARNERS") or (100_000 if soak() else 10_000))
 EXPIRIES = 10_000 if soak() else 1_000
-PROGRAMMES, SHARING = 1_000, 30
-ROUNDS, ROUND_S, PROBED_S = (3, 12.0, 30.0) if soak() else (3, 8.0, 15.0)
+PROGRAMMES, SHARING, SEED = 1_000, 30, 2
+ROUNDS, ROUND_S, PROBED_S = (3, 20.0, 30.0) if soak() else (3, 8.0, 15.0)
 WARM_S, SWEPT_S = 4.0, 600.0
 SWEPT = "decision after its statement, while all are swept"
 HALF = "decision after its statement, at half the sustained rate"
@@ -82,7 +82,7 @@ class Decisions:
     async def rates(self) -> float:
         """Alternate rounds of load on tenants without programmes, with a thousand, and with a thousand of which thirty share a key; return the first rate."""
         keys = {name: self.system.create_key(name, "lrs:admin") for name in ("without", "with", "sharing")}
-        said = [json.loads(raw) for raw in corpus(2000, 2)]
+        said = [json.loads(raw) for raw in corpus(2000, SEED)]
         most, some = await asyncio.gather(self._publish_many(keys["with"], said, 0), self._publish_many(keys["sharing"], said, SHARING))
         woken = {"without": 0.0, "with": most, "sharing": some}
         rates: dict[str, list[float]] = {name: [] for name in keys}
@@ -90,7 +90,7 @@ class Decisions:
         for number in range(ROUNDS + 1):
             for name, key in keys.items():
                 going_on = for_seconds(ROUND_S if number else WARM_S)
-                loaded = await closed(self.system, Stream(seed=number), clients=8, size=50, headers=VISIBLE, going_on=going_on, key=key)
+                loaded = await closed(self.system, Stream(SEED, order=number), clients=8, size=50, headers=VISIBLE, going_on=going_on, key=key)
                 seconds = await self._caught_up()
                 if number:
                     rates[name].append(loaded.rate)

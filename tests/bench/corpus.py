@@ -59,9 +59,12 @@ class Stream:
     There are 2,000 activities, of which 2,000 statements name 940 (the world: 6,700, of which 200 to 790, a sixteenth of the statements naming a new one).
     """
 
-    def __init__(self, seed: int = 2, templates: int = 2000) -> None:
-        """Make the templates: statements cut where the id, the person's number and the person's name stand."""
-        self._random = random.Random(seed)
+    def __init__(self, seed: int = 2, templates: int = 2000, *, order: int | None = None) -> None:
+        """Make the templates: statements cut where the id, the person's number and the person's name stand.
+
+        Another seed is about other activities; another `order`, of the same activities, is who comes to which of them when.
+        """
+        self._random = random.Random(seed if order is None else order)
         self._templates: list[list[bytes]] = []
         for raw in corpus(templates, seed):
             before, rest = raw.split(b'"Learner Number ', 1)

@@ -157,8 +157,8 @@ class Campus:
         assert answer.headers["content-type"].startswith("text/html")
         return answer.text
 
-    def events(self, credential: str | None = None, **query: Any) -> list[Json]:
-        """Return the events so far, all of them or those of one credential."""
+    def events(self, **query: Any) -> list[Json]:
+        """Return the events so far."""
         found: list[Json] = []
         after = None
         while True:
@@ -167,16 +167,24 @@ class Campus:
             if not page["events"] or page["next"] == after:
                 break
             after = page["next"]
-        return [event for event in found if credential is None or str(event["data"].get("credential", "")).endswith(credential)]
+        return found
+
+    def told(self, n: int, such: Callable[[Json], bool], **query: Any) -> list[Json]:
+        """Wait until there are `n` such events; return them, in order. A credential can be read a moment before what tells of it."""
+
+        def there() -> list[Json] | None:
+            found = [event for event in self.events(**query) if such(event)]
+            return found if len(found) >= n else None
+
+        return self.wait_until(there, f"{n} such events of {query or 'all'}")
+
+    def told_of(self, credential: str, n: int) -> list[Json]:
+        """Wait until there are `n` events of a credential; return them, in order."""
+        return self.told(n, lambda event: str(event["data"].get("credential", "")).endswith(credential))
 
     def types_of(self, credential: str, n: int) -> list[str]:
         """Wait until there are `n` events of a credential; return their types, in order."""
-
-        def there() -> list[str] | None:
-            types = [event["type"] for event in self.events(credential)]
-            return types if len(types) >= n else None
-
-        return self.wait_until(there, f"{n} events of {credential}")
+        return [str(event["type"]) for event in self.told_of(credential, n)]
 
     def _log(self, answer: httpx.Response) -> str:
         """Return the end of what the system printed, where it is at fault."""

@@ -40,9 +40,18 @@ def keys_of(programme: Programme, courses: Mapping[str, CourseStructure]) -> fro
 
 def keys_of_fact(said: Facts, activity: UUID, verb: str) -> Iterable[int]:
     """Return the keys that a statement answers to: `activity` is key128 of its IRI, `verb` canonical."""
-    things = [_ANY, _of_activity(activity)]
-    if said.kind is not None:
-        things.append(_of_type(said.kind))
+    return [*keys_of_activity(activity, verb), *keys_around(said, verb)]
+
+
+def keys_of_activity(activity: UUID, verb: str) -> tuple[int, int]:
+    """Return those of them that come of the activity alone."""
+    thing = _of_activity(activity)
+    return thing, thing ^ _of_verb(verb)
+
+
+def keys_around(said: Facts, verb: str) -> Iterable[int]:
+    """Return those of them that come of everything else: many statements about different activities share them."""
+    things = [_ANY] if said.kind is None else [_ANY, _of_type(said.kind)]
     things += [key ^ _UNDER for key in said.under]
     things += [key ^ _CATEGORY for key in said.category]
     things += [key ^ _CONTEXT for keys in (said.under, said.category, said.other) for key in keys]

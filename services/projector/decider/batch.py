@@ -23,7 +23,6 @@ from services.projector.decider.pace import Pace, Portion
 from services.projector.decider.timers import Timer, set_timers
 from services.projector.decider.turn import Turn
 from services.projector.decider.under_way import Decided
-from services.projector.turns import Turns
 from services.runtime import failpoint
 from services.runtime.evaluation.catalog import Catalog, Catalogs
 from services.runtime.evaluation.judge import Judgement, judge_course, judge_programme
@@ -79,7 +78,8 @@ class Deciding:
     hashes: KeyedHash
     partitions: int
     fingerprint: str
-    turns: Turns = field(default_factory=Turns)
+    turn: Turn = field(default_factory=Turn)
+    """That of whoever judges batches."""
     catalogs: Catalogs = field(default_factory=Catalogs)
     failed: dict[UUID, float] = field(default_factory=dict)
     """IFIs of learners whom this code could not judge, and when they are tried again."""
@@ -173,7 +173,7 @@ class _Batch:
         self, conn: Connection, deciding: Deciding, tenant_id: int, tenant: str, moment: Moment, *, alone: bool,
     ) -> None:
         self._conn, self._deciding, self._tenant_id, self._tenant, self._moment, self._alone = conn, deciding, tenant_id, tenant, moment, alone
-        self._turn = Turn(deciding.turns)
+        self._turn = Turn(deciding.turn.turns) if alone else deciding.turn
         self._until = time.monotonic() + _BATCH_S
         self._began = False
         self.done: set[UUID] = set()

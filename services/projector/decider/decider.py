@@ -15,6 +15,7 @@ from services.projector.decider import metrics, sweeps, under_way
 from services.projector.decider.apart import Waiting
 from services.projector.decider.batch import Deciding, Replaced, decide
 from services.projector.decider.pace import keep
+from services.projector.decider.turn import Turn
 from services.projector.turns import Turns
 from services.runtime.log import Log
 from services.runtime.migrate import fingerprint_of
@@ -51,7 +52,7 @@ class Decider:
     def __init__(self, dsn: str, log: Log, hashes: KeyedHash, turns: Turns | None = None) -> None:
         """`hashes` are those of the fold, the same on all nodes; `turns` tells of folds of this process, to which it gives way."""
         self._dsn, self._appends = dsn, log
-        self._deciding = Deciding(hashes, log.partitions, fingerprint_of("learners"), turns or Turns())
+        self._deciding = Deciding(hashes, log.partitions, fingerprint_of("learners"), Turn(turns))
         self._tenants: dict[int, str] = {}
         self._at: int | None = None
         """The tenant that is worked on."""
@@ -72,6 +73,7 @@ class Decider:
             await stop.wait()
         finally:
             self._stopping = True
+            self._deciding.turn.stop()
             self._nudge.set()
             self._set_apart.set()
             await asyncio.wait(work, timeout=_STOP_S)
@@ -143,8 +145,10 @@ class Decider:
             await conn.add_listener(CHANNEL, self._heard)
             async with while_connected(conn):
                 while not self._stopping:
+                    self._deciding.turn.begin()
                     worked = await self.round(conn)
                     self._failures = 0
+                    await self._deciding.turn.end()
                     if not worked:
                         await self._rest()
         finally:

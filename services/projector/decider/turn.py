@@ -1,33 +1,67 @@
 """Computing that gives way: folds run in the same process, and statements go before what they are worth."""
 import asyncio
-import time
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 
 from services.projector.turns import Turns
 
 _TURN_S = 0.01
 """How long one computes before others have their turn."""
 _SMALL_S = 0.05
-"""What takes no longer in all is never held up."""
-_SHARE = 20
-"""While folds are pressed, one works for one part of so many."""
+"""What takes no longer in all is never held up on its way."""
+_RESTS = 15
+"""While folds are pressed as hard as can be, one rests so many times as long as one works; when it is half as hard, a quarter of that."""
 _LONGEST_S = 0.25
 """A transaction that rests must not look frozen to Postgres, which ends it then."""
+_AT_ONCE_S = 0.05
+"""After so much rest one looks again whether folds are still pressed."""
+_MOST_S = 1.0
+"""No more than this is taken for one stretch of work: a process that was frozen did not work."""
 
 
-@dataclass(slots=True)
 class Turn:
-    """Gives way to others of the process, in one piece of work."""
+    """Gives way to others of the process: one piece of work after the other, with others' turns in between and after each."""
 
-    turns: Turns
-    begun: float = field(default_factory=time.monotonic)
-    since: float = field(default_factory=time.monotonic)
+    def __init__(self, turns: Turns | None = None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """`turns` tells how much folds have to do, if any are in this process, and what time it is."""
+        self.turns = turns or Turns()
+        self._sleep = sleep
+        self._owed = 0.0
+        """Seconds of rest."""
+        self._stopping = False
+        self._begun = self._since = self.turns.clock()
+
+    def begin(self) -> None:
+        """Note that a piece of work begins."""
+        self._begun = self._since = self.turns.clock()
 
     async def give(self) -> None:
         """Let others go on, if this went on long enough."""
-        now = time.monotonic()
-        took = now - self.since
-        if took > _TURN_S:
-            rests = now - self.begun > _SMALL_S and self.turns.is_pressed
-            await asyncio.sleep(min(took * (_SHARE - 1), _LONGEST_S) if rests else 0)
-            self.since = time.monotonic()
+        now = self.turns.clock()
+        if now - self._since > _TURN_S:
+            self._count(now)
+            await self._rest(_LONGEST_S if now - self._begun > _SMALL_S else 0)
+
+    async def end(self) -> None:
+        """Let others have what is theirs of the time that the piece took: many small pieces take as much from them as a large one."""
+        self._count(self.turns.clock())
+        while self._owed and self._is_held:
+            await self._rest(_AT_ONCE_S)
+        self._owed = 0.0
+
+    def stop(self) -> None:
+        """Rest no more: what is under way is to come to its end."""
+        self._stopping = True
+
+    @property
+    def _is_held(self) -> bool:
+        return self.turns.pressure > 0 and not self._stopping
+
+    def _count(self, now: float) -> None:
+        """Owe rest for what was worked since the last, by how hard folds are pressed; if they are not, nothing at all."""
+        self._owed = self._owed + min(now - self._since, _MOST_S) * _RESTS * self.turns.pressure**2 if self._is_held else 0.0
+
+    async def _rest(self, most: float) -> None:
+        seconds = min(self._owed, most)
+        await self._sleep(seconds)
+        self._owed -= seconds
+        self._since = self.turns.clock()

@@ -5,8 +5,9 @@ remembered under a mark that still stands is exact.
 """
 import contextlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -18,7 +19,7 @@ from services.core.evidence import ATTEMPTED, Facts, unpack
 from services.core.keys import key128
 from services.core.rules.course import structure
 from services.core.rules.language import parse
-from services.core.rules.wake_keys import ANY, COMPLETION, NO_ACTIVITY, key_of_programme, keys_of, keys_of_fact
+from services.core.rules.wake_keys import ANY, COMPLETION, NO_ACTIVITY, key_of_programme, keys_around, keys_of, keys_of_activity
 from services.core.timeline import stored_of
 from services.projector.projections import learners_ledger
 from services.projector.projections.learners_bodies import array
@@ -31,9 +32,14 @@ from services.runtime.postgres import Statements
 
 Connection = asyncpg.Connection
 _sql = Statements(Path(__file__).with_suffix(".sql"))
+_MOST_AROUND = 10_000
 
 
-class InUse(NamedTuple):
+_Around = tuple[str, str | None, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class InUse:
     """What anybody in a tenant reads."""
 
     mark: UUID | None
@@ -41,14 +47,27 @@ class InUse(NamedTuple):
     """The fact keys of all programmes ever published."""
     courses: frozenset[UUID] = frozenset()
     """The activities that were described as courses."""
+    _around: dict[_Around, frozenset[int]] = field(default_factory=dict)
+    """Those of `keys` that statements answer to by what is around their activities, as it was worked out for some."""
 
     def woken(self, pair: Pair, said: Facts) -> list[tuple[int, UUID]]:
         """Return what a statement about this IFI and activity may change: (key, activity) of the queue."""
         found: list[tuple[int, UUID]] = []
         if self.keys:
-            found = [(key, NO_ACTIVITY) for key in keys_of_fact(said, pair[2], vocabulary.verb(said.verb)) if key in self.keys]
+            around = self._answers(said)
+            found = [(key, NO_ACTIVITY) for key in around]
+            found += [(key, NO_ACTIVITY) for key in keys_of_activity(pair[2], vocabulary.verb(said.verb)) if key in self.keys and key not in around]
         if said.klass != ATTEMPTED and (said.kind is None or said.kind == "course" or pair[2] in self.courses):
             found.append((COMPLETION, pair[2]))
+        return found
+
+    def _answers(self, said: Facts) -> frozenset[int]:
+        place = (said.verb, said.kind, said.under, said.category, said.other)
+        found = self._around.get(place)
+        if found is None:
+            if len(self._around) >= _MOST_AROUND:
+                self._around.clear()
+            found = self._around[place] = self.keys.intersection(keys_around(said, vocabulary.verb(said.verb)))
         return found
 
 
