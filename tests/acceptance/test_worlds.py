@@ -5,7 +5,8 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -35,13 +36,16 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Generate every world once."""
-    made = {}
-    for name, options in WORLDS.items():
-        made[name] = tmp_path_factory.mktemp("worlds") / name
-        arguments = ["--out", str(made[name]), "--statements", str(SIZE), *options]
+def world_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return what generates each world when it is asked for the first time."""
+
+    @cache
+    def made(name: str) -> Path:
+        world = tmp_path_factory.mktemp("worlds") / name
+        arguments = ["--out", str(world), "--statements", str(SIZE), *WORLDS[name]]
         subprocess.run([sys.executable, "-m", "services.demo.mooc_world", *arguments], check=True, capture_output=True)
+        return world
+
     return made
 
 
@@ -119,9 +123,10 @@ def compare(result: dict[str, Any], entries: list[dict[str, Any]]) -> Iterable[s
 @pytest.mark.timeout(3600 if SOAK else 300)
 @pytest.mark.parametrize("order", ["arrival", "shuffled"])
 @pytest.mark.parametrize("name", WORLDS)
-async def test_transcripts_say_what_the_world_s_truth_says(system: System, worlds: dict[str, Path], name: str, order: str) -> None:
-    statements = worlds[name] / "statements.ndjson" if order == "arrival" else shuffled(worlds[name], seed=7)
+async def test_transcripts_say_what_the_world_s_truth_says(system: System, world_of: Callable[[str], Path], name: str, order: str) -> None:
+    world = world_of(name)
+    statements = world / "statements.ndjson" if order == "arrival" else shuffled(world, seed=7)
 
-    connection = await load(system, f"{name}-{order}", worlds[name], statements)
+    connection = await load(system, f"{name}-{order}", world, statements)
 
-    assert await differences(connection, worlds[name]) == []
+    assert await differences(connection, world) == []
