@@ -11,10 +11,10 @@ import typer
 from services.commands import doctor, import_, key, log, migrate, programme, replay, service, status, up
 from services.core.errors import Halted, LrsError
 from services.data_dir import Refused
-from services.runtime.cluster import CannotStart
+from services.runtime.embedded.cluster import CannotStart
+from services.runtime.log.postgres_log import WrongLog
 from services.runtime.migrate import NewerVersion, OlderProjections
 from services.runtime.postgres import transient
-from services.runtime.postgres_log import WrongLog
 from services.runtime.secret import SecretRefused
 from services.runtime.telemetry import configure_logging
 

@@ -17,7 +17,7 @@ import uvloop
 from services.projector.main import run_projector
 from services.runtime.bounded_head import BoundedHead
 from services.runtime.forwarded import Front
-from services.runtime.open_log import open_log
+from services.runtime.log.open_log import open_log
 from services.runtime.settings import Settings
 from services.runtime.state import State, open_state
 from services.runtime.telemetry import settle_garbage_collector

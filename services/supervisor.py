@@ -21,8 +21,8 @@ from services.child_process import Child
 from services.projector.building import ReplayRefused
 from services.projector.cursor import free_leases
 from services.projector.upgrade import Shown, upgrade
-from services.runtime.cluster import CannotStart
 from services.runtime.embedded import EmbeddedPostgres
+from services.runtime.embedded.cluster import CannotStart
 from services.runtime.migrate import migrate
 from services.runtime.postgres import connect
 from services.runtime.secret import confirm_secret

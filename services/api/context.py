@@ -14,7 +14,7 @@ from services.api.parameters import Parameter
 from services.core.errors import NotYetVisible, Unavailable
 from services.core.timeline import rfc3339
 from services.runtime import http
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 from services.runtime.log import Position
 from services.runtime.position import decode_position, encode_position
 from services.runtime.state import State

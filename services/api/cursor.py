@@ -9,7 +9,7 @@ import msgspec
 
 from services.core.errors import BadRequest
 from services.core.keys import KeyedHash
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 from services.runtime.forwarded import public_path
 
 _MAC_BYTES = 16

@@ -17,7 +17,7 @@ from services.api.pieces import Pieces
 from services.api.programmes.credentials import address
 from services.core.errors import BadRequest
 from services.core.timeline import rfc3339, stored_of
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 PATH = "/v1/events"
 TYPES = (

@@ -11,7 +11,7 @@ from services.api import learners, parameters, writes
 from services.api.context import Api, answers, documented, json_answer, no_content, read_params
 from services.core import actor, syntax
 from services.core.errors import BadRequest, Conflict, NotFound
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 PATH = "/v1/identity/links"
 

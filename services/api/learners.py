@@ -18,7 +18,7 @@ from services.api.pieces import Pieces
 from services.core import actor, search_text, syntax
 from services.core.errors import BadRequest, NotFound
 from services.core.timeline import rfc3339, stored_of
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 PATH = "/v1/learners"
 NOBODY = UUID(int=0)

@@ -8,7 +8,7 @@ from services.api.context import Api
 from services.api.parameters import INSTANT, Parameter
 from services.core.errors import NotFound
 from services.core.timeline import greatest_seq, rfc3339, seq_of
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 PARAMETERS = (
     Parameter("as_of", "What was true then: only what had happened by this instant counts.", INSTANT),

@@ -6,7 +6,7 @@ from typing import TypeVar
 from services.api import parameters
 from services.api.cursor import Cursors, Place
 from services.api.parameters import LIMIT, Parameter
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 PAGING = (LIMIT, Parameter("after", "Where the page before ended: an opaque text from `next`."))
 _USUAL = 100

@@ -21,7 +21,7 @@ from services.core.keys import key64
 from services.core.splice import page, splice
 from services.core.timeline import moment, rfc3339, stored_of
 from services.runtime import http
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 PATH = "/xapi/statements"
 _MAX_AUTHORITIES = 10_000

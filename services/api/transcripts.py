@@ -22,7 +22,7 @@ from services.core.evidence import display
 from services.core.keys import key128
 from services.core.transcript import Line, finish, unpack_line
 from services.core.vocabulary import COURSE_TYPES
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 PATH = "/v1/learners/{id}/transcript"
 PARAMETERS = (

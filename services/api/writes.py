@@ -16,7 +16,7 @@ from services.core.json_slices import load, most_values
 from services.core.keys import partition_of
 from services.core.timeline import rfc3339
 from services.runtime import http
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 from services.runtime.log import NewRecord, Position
 from services.runtime.postgres import or_unavailable
 

@@ -15,8 +15,8 @@ from services.core.errors import Halted
 from services.core.keys import KeyedHash
 from services.core.sequence import Sequence
 from services.runtime.log import Log
+from services.runtime.log.open_log import open_log
 from services.runtime.migrate import migrate, require_current
-from services.runtime.open_log import open_log
 from services.runtime.postgres import Statements, open_pool
 from services.runtime.secret import confirm_secret, resolve_secret
 from services.runtime.settings import Settings

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from services.commands.options import DataDir, Json, makes_a_store, say_made, settings_from, settings_of_a_store
 from services.core.scopes import DEFAULT, OURS, XAPI
 from services.data_dir import Refused, running
-from services.runtime import api_keys
+from services.runtime.callers import api_keys
 from services.runtime.migrate import migrate
 from services.runtime.postgres import Pool, open_pool
 from services.runtime.secret import confirm_secret, resolve_secret

@@ -42,9 +42,9 @@ def copy(
 
 
 async def _copy(settings: Settings, partitions: int | None) -> None:
-    from services.runtime.kafka_topic import TopicError  # noqa: PLC0415 - a machine without Kafka need not load its client
-    from services.runtime.log_copy.copy import copy_log  # noqa: PLC0415 - as above
-    from services.runtime.log_copy.source import CopyRefused  # noqa: PLC0415 - as above
+    from services.runtime.log.copying.copy import copy_log  # noqa: PLC0415 - as above
+    from services.runtime.log.copying.source import CopyRefused  # noqa: PLC0415 - as above
+    from services.runtime.log.kafka_topic import TopicError  # noqa: PLC0415 - a machine without Kafka need not load its client
 
     async with database(settings) as dsn:
         await migrate(dsn)

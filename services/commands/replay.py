@@ -16,8 +16,8 @@ from services.projector.main import run_projector
 from services.projector.replay import ReplayReport
 from services.projector.replay import replay as rebuild
 from services.runtime.log import Log
+from services.runtime.log.open_log import open_log
 from services.runtime.migrate import VIEWS, migrate, require_current
-from services.runtime.open_log import open_log
 from services.runtime.secret import confirm_secret
 from services.runtime.settings import Settings
 from services.supervisor import database

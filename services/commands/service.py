@@ -5,7 +5,7 @@ import typer
 
 from services import serve
 from services.commands.options import DataDir, Host, Port, settings_from
-from services.runtime.api_keys import ensure_bootstrap
+from services.runtime.callers.api_keys import ensure_bootstrap
 from services.runtime.migrate import migrate, require_current
 from services.runtime.postgres import open_pool
 from services.runtime.secret import confirm_secret, resolve_secret

@@ -7,8 +7,8 @@ import typer
 
 from services.api.status import status as status_of
 from services.commands.options import DataDir, Json, settings_of_a_store
+from services.runtime.log.open_log import open_log
 from services.runtime.migrate import migrate
-from services.runtime.open_log import open_log
 from services.runtime.postgres import open_pool
 from services.runtime.settings import Settings
 from services.supervisor import database

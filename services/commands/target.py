@@ -11,7 +11,7 @@ from services.commands.options import makes_a_store, say_made
 from services.core.keys import KeyedHash
 from services.data_dir import hold, wait_until_announced
 from services.importer.server import Server
-from services.runtime.api_keys import ensure_bootstrap
+from services.runtime.callers.api_keys import ensure_bootstrap
 from services.runtime.postgres import open_pool
 from services.runtime.secret import confirm_secret, resolve_secret
 from services.runtime.settings import Settings

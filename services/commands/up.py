@@ -13,7 +13,7 @@ from services.commands.progress import shown
 from services.core.keys import KeyedHash
 from services.data_dir import Refused, announce, hold
 from services.demo.load import load_demo
-from services.runtime.api_keys import NewKey, create_key, ensure_bootstrap
+from services.runtime.callers.api_keys import NewKey, create_key, ensure_bootstrap
 from services.runtime.postgres import open_pool
 from services.runtime.secret import resolve_secret
 from services.runtime.settings import Settings

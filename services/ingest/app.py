@@ -22,7 +22,7 @@ from services.ingest.quarantine_redrive import Redrive
 from services.ingest.statements import Batch, Naming, NewId, batch_of, keyed_ids
 from services.ingest.write import VISIBLE_S, Keep, LostRace, Writer
 from services.runtime import telemetry
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 from services.runtime.http import (
     App,
     Disconnected,

@@ -26,7 +26,7 @@ from services.ingest.arriving import Arriving
 from services.ingest.statements import Batch
 from services.runtime.attachments.spool import Spool, Spooled
 from services.runtime.attachments.store import Address, Attachments, ContentUnavailable
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 from services.runtime.failpoint import hit
 from services.runtime.http import TooSlow
 from services.runtime.settings import Settings

@@ -11,7 +11,7 @@ import orjson
 from services.core.errors import Unavailable
 from services.ingest.statements import AsideId, Batch
 from services.runtime import telemetry
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 from services.runtime.failpoint import hit
 from services.runtime.forwarded import public_path
 from services.runtime.http import RawHeaders

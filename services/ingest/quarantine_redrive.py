@@ -19,7 +19,7 @@ from services.core.syntax import is_uuid
 from services.core.vocabulary import VOIDED
 from services.ingest.statements import Batch, Naming, batch_of
 from services.ingest.write import Writer
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 from services.runtime.http import JSON_TYPE, RawHeaders, Scope, parse_query, prefers_async
 from services.runtime.paths import redriven
 from services.runtime.position import encode_position

@@ -16,7 +16,7 @@ from services.ingest.lookup import Lookup, Standing
 from services.ingest.quarantine import Quarantine
 from services.ingest.statements import Batch, Incoming
 from services.runtime import telemetry
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 from services.runtime.failpoint import hit
 from services.runtime.log import NewRecord
 from services.runtime.position import Mark

@@ -15,8 +15,8 @@ from services.projector.main import make_projections
 from services.projector.run import Projection
 from services.runtime import failpoint
 from services.runtime.log import Log
+from services.runtime.log.open_log import open_log
 from services.runtime.migrate import VIEWS, outdated
-from services.runtime.open_log import open_log
 from services.runtime.postgres import Statements
 from services.runtime.settings import Settings
 from services.runtime.telemetry import settle_garbage_collector

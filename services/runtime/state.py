@@ -11,11 +11,11 @@ from services.core.timeline import EPOCH
 from services.runtime.access import as_web
 from services.runtime.attachments.open_attachments import open_attachments
 from services.runtime.attachments.store import Attachments
-from services.runtime.auth import Keys
-from services.runtime.bearer import BearerTokens
+from services.runtime.callers.auth import Keys
+from services.runtime.callers.bearer import BearerTokens
 from services.runtime.failpoint import FAILPOINTS
 from services.runtime.log import Log
-from services.runtime.open_log import open_log
+from services.runtime.log.open_log import open_log
 from services.runtime.postgres import Pool, open_pool
 from services.runtime.random_ids import random_ids
 from services.runtime.secret import resolve_secret

@@ -15,9 +15,9 @@ from uuid import uuid4
 import uvicorn
 
 from services.ingest.app import create_ingest
-from services.runtime.api_keys import create_key
 from services.runtime.backlog import Backlog
 from services.runtime.bounded_head import BoundedHead
+from services.runtime.callers.api_keys import create_key
 from services.runtime.embedded import EmbeddedPostgres
 from services.runtime.log import NewRecord, Position
 from services.runtime.migrate import migrate

@@ -13,8 +13,8 @@ import uvloop
 from services.core.keys import partition_of
 from services.runtime.embedded import EmbeddedPostgres
 from services.runtime.log import NewRecord
+from services.runtime.log.postgres_log import open_postgres_log
 from services.runtime.migrate import migrate
-from services.runtime.postgres_log import open_postgres_log
 from tests.bench.corpus import corpus
 from tests.bench.goals import G4, G5, G6
 from tests.bench.recipe import Mood, compare, interleaved

@@ -22,9 +22,9 @@ from services.projector.projections.statements import StatementsProjection
 from services.projector.run import Connection, Projection
 from services.runtime.embedded import EmbeddedPostgres
 from services.runtime.log import NewRecord
+from services.runtime.log.postgres_log import PostgresLog, open_postgres_log
 from services.runtime.migrate import migrate
 from services.runtime.postgres import connect
-from services.runtime.postgres_log import PostgresLog, open_postgres_log
 from services.runtime.settings import Settings
 from tests.bench.corpus import Stream
 from tests.bench.recipe import cpu_s

@@ -17,8 +17,8 @@ from services.core import envelope
 from services.core.keys import partition_of
 from services.core.sequence import Placed, Sequence
 from services.runtime.log import Log, LogRecord, NewRecord
-from services.runtime.memory_log import MemoryLog
-from services.runtime.open_log import open_log
+from services.runtime.log.memory_log import MemoryLog
+from services.runtime.log.open_log import open_log
 from services.runtime.settings import Settings
 
 PARTITIONS = 2

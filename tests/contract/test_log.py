@@ -1,4 +1,4 @@
-"""The contract of the log (services/runtime/log.py), one suite over all its implementations, together with services/core/sequence.py."""
+"""The contract of the log (services/runtime/log/__init__.py), one suite over all its implementations, together with services/core/sequence.py."""
 import asyncio
 import os
 import time
@@ -11,7 +11,7 @@ import pytest
 from services.core.errors import Halted, LogUnavailable, TooLarge
 from services.core.sequence import Sequence
 from services.runtime.log import Log, NewRecord, Position
-from services.runtime.memory_log import MemoryLog
+from services.runtime.log.memory_log import MemoryLog
 from tests.contract.log_cases import MAX_BYTES, PARTITIONS, LogKind, names, other, place_all, read_to, reading_along, record
 
 pytestmark = pytest.mark.timeout(180)

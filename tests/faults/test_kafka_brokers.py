@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from services.core.errors import LogUnavailable
-from services.runtime.kafka_log import KafkaLog, open_kafka_log
-from services.runtime.kafka_producer import DEADLINE_S
+from services.runtime.log.kafka_log import KafkaLog, open_kafka_log
+from services.runtime.log.kafka_producer import DEADLINE_S
 from services.runtime.settings import Settings
 from tests.faults.kafka_writers import Writers, record
 from tests.servers.kafka import KafkaServers

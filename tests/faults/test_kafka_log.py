@@ -16,10 +16,10 @@ from aiokafka.structs import TopicPartition
 from services.core import envelope
 from services.core.errors import Halted, LogUnavailable, Overloaded, TooLarge
 from services.core.timeline import micros
-from services.runtime.kafka_log import KafkaLog, open_kafka_log
-from services.runtime.kafka_producer import KafkaProducer
-from services.runtime.kafka_topic import TopicAdmin, TopicConfig, TopicError
 from services.runtime.log import LogRecord, Position
+from services.runtime.log.kafka_log import KafkaLog, open_kafka_log
+from services.runtime.log.kafka_producer import KafkaProducer
+from services.runtime.log.kafka_topic import TopicAdmin, TopicConfig, TopicError
 from services.runtime.postgres import connect
 from services.runtime.settings import Settings
 from tests.faults.kafka_writers import record

@@ -15,7 +15,7 @@ from services.core.keys import KeyedHash
 from services.core.languages import Languages
 from services.core.multipart import Limits, MultipartParser, boundary_of
 from services.runtime import http
-from services.runtime.auth import Caller, basic_credentials
+from services.runtime.callers.auth import Caller, basic_credentials
 from services.runtime.forwarded import forwarded, trusted
 from services.runtime.position import decode_position
 

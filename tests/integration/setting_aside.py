@@ -7,7 +7,7 @@ import httpx
 import orjson
 
 from schemas.api import Quarantine
-from services.runtime.api_keys import create_key
+from services.runtime.callers.api_keys import create_key
 from tests.integration.api_service import STATEMENTS, Service, Tenant
 from tests.servers.in_process import statement
 

@@ -11,9 +11,9 @@ import pytest_asyncio
 
 from services.core.errors import BadRequest, Forbidden, Unauthenticated, Unavailable
 from services.core.scopes import KNOWN
-from services.runtime import auth
-from services.runtime.api_keys import create_key, ensure_bootstrap, list_keys, revoke_key
-from services.runtime.auth import Keys, basic_credentials
+from services.runtime.callers import auth
+from services.runtime.callers.api_keys import create_key, ensure_bootstrap, list_keys, revoke_key
+from services.runtime.callers.auth import Keys, basic_credentials
 from services.runtime.postgres import Pool, open_pool
 from services.runtime.secret import SecretRefused, confirm_secret, resolve_secret
 from services.runtime.settings import Settings

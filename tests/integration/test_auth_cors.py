@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.runtime.api_keys import create_key
+from services.runtime.callers.api_keys import create_key
 from tests.integration.api_service import STATEMENTS, Service, api_service, served
 from tests.servers.in_process import statement
 

@@ -8,7 +8,7 @@ import asyncpg
 import httpx
 import pytest
 
-from services.runtime.api_keys import create_key, revoke_key
+from services.runtime.callers.api_keys import create_key, revoke_key
 from tests.integration.api_service import STATEMENTS, Service, api_service, served
 from tests.servers.in_process import statement
 from tests.servers.system import System

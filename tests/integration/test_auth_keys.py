@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from services.cli import app
 from services.core.errors import BadRequest, Unauthenticated
-from services.runtime import auth
-from services.runtime.api_keys import NewKey, create_key, ensure_bootstrap, list_keys, revoke_former_secret, revoke_key, rotate_key
-from services.runtime.auth import Keys
+from services.runtime.callers import auth
+from services.runtime.callers.api_keys import NewKey, create_key, ensure_bootstrap, list_keys, revoke_former_secret, revoke_key, rotate_key
+from services.runtime.callers.auth import Keys
 from services.runtime.postgres import Pool, open_pool
 from services.runtime.settings import Settings
 from tests.servers.in_process import until

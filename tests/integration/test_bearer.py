@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from pydantic import ValidationError
 
 from services.core.errors import Unauthenticated, Unavailable
-from services.runtime import issuer_keys
-from services.runtime.api_keys import create_key
-from services.runtime.auth import Caller, Keys
-from services.runtime.bearer import BearerTokens
+from services.runtime.callers import issuer_keys
+from services.runtime.callers.api_keys import create_key
+from services.runtime.callers.auth import Caller, Keys
+from services.runtime.callers.bearer import BearerTokens
 from services.runtime.postgres import Pool, open_pool
 from services.runtime.settings import Settings
 from tests.integration.api_service import api_service

@@ -3,7 +3,7 @@ import asyncio
 import time
 from uuid import uuid4
 
-from services.runtime.memory_log import MemoryLog
+from services.runtime.log.memory_log import MemoryLog
 from services.runtime.postgres import connect
 from tests.integration.projecting import append, fetch, projector, record, statement, until, until_folded
 

@@ -12,7 +12,7 @@ from services.runtime.evaluation import load
 from services.runtime.evaluation.catalog import Catalogs
 from services.runtime.evaluation.judge import judge_programme
 from services.runtime.log import NewRecord
-from services.runtime.memory_log import MemoryLog
+from services.runtime.log.memory_log import MemoryLog
 from tests.integration.deciding import deciding, decisions, did, fold_all, ifi_of, make, passes, post, programme, publish, ready, settled, story
 from tests.integration.projecting import append, fetch, until
 

@@ -11,7 +11,7 @@ from services.projector.decider.batch import Replaced, decide
 from services.projector.decider.decider import Decider
 from services.runtime.evaluation import load
 from services.runtime.evaluation.judge import judge_programme
-from services.runtime.memory_log import MemoryLog
+from services.runtime.log.memory_log import MemoryLog
 from tests.integration.deciding import (
     FINGERPRINT,
     HASHES,

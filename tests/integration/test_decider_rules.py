@@ -7,8 +7,8 @@ import pytest
 
 from services.core.timeline import micros, rfc3339, stored_of
 from services.projector.decider.pace import MOST
-from services.runtime.memory_log import MemoryLog
-from services.runtime.postgres_log import open_postgres_log
+from services.runtime.log.memory_log import MemoryLog
+from services.runtime.log.postgres_log import open_postgres_log
 from tests.integration.deciding import (
     HOME,
     deciding,

@@ -8,7 +8,7 @@ from services.projector.decider import batch, pace
 from services.projector.decider.decider import Decider
 from services.runtime.evaluation.judge import judge_programme
 from services.runtime.evaluation.load import load_facts
-from services.runtime.memory_log import MemoryLog
+from services.runtime.log.memory_log import MemoryLog
 from tests.integration.deciding import HASHES, did, fold_all, ifi_of, passes, post, programme, publish, ready
 from tests.integration.projecting import append, fetch, until
 

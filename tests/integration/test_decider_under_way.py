@@ -13,8 +13,8 @@ from services.projector.decider import batch, under_way
 from services.projector.decider.batch import decide
 from services.projector.decider.decider import Decider
 from services.runtime.evaluation.judge import judge_programme
-from services.runtime.memory_log import MemoryLog
-from services.runtime.postgres_log import open_postgres_log
+from services.runtime.log.memory_log import MemoryLog
+from services.runtime.log.postgres_log import open_postgres_log
 from tests.integration.deciding import (
     HASHES,
     deciding,

@@ -15,7 +15,7 @@ from services.projector.projections.statements import StatementsProjection
 from services.projector.replay import replay_projection
 from services.projector.run import Projection
 from services.runtime.log import Log, NewRecord
-from services.runtime.memory_log import MemoryLog
+from services.runtime.log.memory_log import MemoryLog
 from services.runtime.postgres import connect, open_pool
 from tests.integration.projecting import append, fetch, record, statement, until_folded, voiding
 from tests.ledger_bodies import COURSE, decision_body, programme_body, retirement_body, revocation_body

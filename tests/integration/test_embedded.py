@@ -15,8 +15,8 @@ import asyncpg
 import psutil
 import pytest
 
-from services.runtime.cluster import major_version
 from services.runtime.embedded import CannotStart, EmbeddedPostgres
+from services.runtime.embedded.cluster import major_version
 from services.runtime.postgres import connect
 from tests.servers.postgres import copy
 

@@ -12,7 +12,7 @@ from services.runtime.evaluation.catalog import Catalogs, Version, alignments_of
 from services.runtime.evaluation.judge import Judgement, judge_course, judge_programme
 from services.runtime.evaluation.load import COURSE, activities_of, load_courses, load_facts, load_members, load_people
 from services.runtime.evaluation.moment import Moment, Rows
-from services.runtime.memory_log import MemoryLog
+from services.runtime.log.memory_log import MemoryLog
 from services.runtime.tenant_rows import open_tenant_rows
 from tests.integration.deciding import (
     COMPLETED,

@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 from services.cli import app
 from services.core import envelope
 from services.core.errors import LogUnavailable
-from services.runtime.kafka_log import KafkaLog, open_kafka_log
 from services.runtime.log import Log, NewRecord
-from services.runtime.log_copy.copy import Copied, copy_log
-from services.runtime.log_copy.source import CopyRefused
-from services.runtime.log_copy.target import open_target
+from services.runtime.log.copying.copy import Copied, copy_log
+from services.runtime.log.copying.source import CopyRefused
+from services.runtime.log.copying.target import open_target
+from services.runtime.log.kafka_log import KafkaLog, open_kafka_log
+from services.runtime.log.postgres_log import WrongLog, open_postgres_log
 from services.runtime.postgres import connect
-from services.runtime.postgres_log import WrongLog, open_postgres_log
 from services.runtime.settings import Settings
 from tests.contract.log_cases import place_all, record
 from tests.servers.kafka import Kafka

@@ -14,8 +14,8 @@ from schemas.api import Quarantined
 from services.api.status import status
 from services.cli import app
 from services.ingest import quarantine
-from services.runtime import auth
-from services.runtime.api_keys import list_keys, set_quarantine
+from services.runtime.callers import auth
+from services.runtime.callers.api_keys import list_keys, set_quarantine
 from services.runtime.failpoint import FAILPOINTS
 from tests.fuzz.hostile_json import VALUES as HOSTILE
 from tests.integration.api_service import STATEMENTS, Service, api_service, served

@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 
 from services.core.vocabulary import SIGNATURE
-from services.runtime import auth
-from services.runtime.api_keys import revoke_key
+from services.runtime.callers import auth
+from services.runtime.callers.api_keys import revoke_key
 from services.runtime.failpoint import FAILPOINTS
 from tests.integration.api_service import STATEMENTS, Service, api_service, served
 from tests.integration.setting_aside import PATH, Sides, bad, sides_of

@@ -8,10 +8,10 @@ import pytest
 import pytest_asyncio
 
 from services.core.errors import BadRequest, TooManyRequests
-from services.runtime import rate_limit
-from services.runtime.api_keys import create_key
+from services.runtime.callers import rate_limit
+from services.runtime.callers.api_keys import create_key
+from services.runtime.callers.rate_limit import RateLimits
 from services.runtime.postgres import Pool, open_pool
-from services.runtime.rate_limit import RateLimits
 from tests.servers.in_process import settings_for, statement, until, web_process
 from tests.servers.postgres import MakePostgres
 

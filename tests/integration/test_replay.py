@@ -14,7 +14,7 @@ from services.projector.projections.statements import StatementsProjection
 from services.projector.replay import replay_projection
 from services.projector.run import Projection
 from services.runtime.log import Log
-from services.runtime.memory_log import MemoryLog
+from services.runtime.log.memory_log import MemoryLog
 from services.runtime.postgres import connect
 from tests.integration.projecting import OTHER_AUTHORITY, append, fetch, projector, record, statement, until, until_folded, voiding
 

@@ -12,7 +12,7 @@ from services.core.statement_keys import Via
 from services.core.timeline import NO_SEQ
 from services.projector.projections.statements import StatementsProjection
 from services.projector.run import Run
-from services.runtime.memory_log import MemoryLog
+from services.runtime.log.memory_log import MemoryLog
 from services.runtime.postgres import connect
 from tests.integration.folding import fold_statements, place
 from tests.integration.projecting import AUTHORITY, OTHER_AUTHORITY, fetch, projector, record, statement, until_folded, voiding

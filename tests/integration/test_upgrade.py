@@ -20,8 +20,8 @@ from services.projector.checksum import checksum
 from services.projector.main import make_projections
 from services.projector.upgrade import upgrade, upgrade_projection
 from services.runtime.log import Log
+from services.runtime.log.open_log import open_log
 from services.runtime.migrate import FOLDER, VIEWS, NewerVersion, OlderProjections, fingerprint_of, migrate, outdated, require_current
-from services.runtime.open_log import open_log
 from tests import factories
 from tests.integration.earlier import connected, make_earlier, make_earlier_embedded
 from tests.integration.projecting import SETTINGS, append, fetch, projector, record, statement, until_folded, voiding

@@ -16,7 +16,7 @@ from services.projector.projections.statements import StatementsProjection
 from services.projector.run import Connection, Projection, RecordAt, Run, StatementAt
 from services.projector.worker import LEAST_APART_S
 from services.runtime.log import NewRecord
-from services.runtime.memory_log import MemoryLog
+from services.runtime.log.memory_log import MemoryLog
 from services.runtime.postgres import connect
 from services.runtime.visibility import Visibility
 from tests.integration.projecting import append, fetch, projector, record, statement, until, until_folded, voiding

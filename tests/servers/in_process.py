@@ -11,7 +11,7 @@ import httpx
 
 from services.ingest.app import create_ingest
 from services.projector.main import run_projector
-from services.runtime.api_keys import create_key
+from services.runtime.callers.api_keys import create_key
 from services.runtime.settings import Settings
 from services.runtime.state import State, open_state
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.api.cursor import Cursors, Place
 from services.core.errors import BadRequest
 from services.core.keys import KeyedHash
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 CURSORS = Cursors(KeyedHash(b"secret"))
 CALLER = Caller("tenant", 1, "key", {}, frozenset())

@@ -6,8 +6,8 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, OutOfOrderSequ
 from aiokafka.structs import RecordMetadata, TopicPartition
 
 from services.core.errors import LogUnavailable, TooLarge
-from services.runtime.kafka_producer import _outcome, _position
 from services.runtime.log import NewRecord, Position
+from services.runtime.log.kafka_producer import _outcome, _position
 
 SMALL, LARGE = NewRecord(4, b"k", b"small"), NewRecord(4, b"k", b"x" * 300_000)
 

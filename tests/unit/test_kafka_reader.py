@@ -4,8 +4,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from services.core.errors import Halted
 from services.core.timeline import moment
-from services.runtime.kafka_reader import _within, decode
 from services.runtime.log import LogRecord
+from services.runtime.log.kafka_reader import _within, decode
 
 
 def _batch(base: int, count: int) -> bytes:

@@ -1,5 +1,5 @@
 """The configuration asked of a topic."""
-from services.runtime.kafka_topic import TopicConfig
+from services.runtime.log.kafka_topic import TopicConfig
 from services.runtime.settings import Settings
 
 

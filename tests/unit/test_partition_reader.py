@@ -4,7 +4,7 @@ import asyncio
 from services.projector.reader import PartitionReader
 from services.projector.tenants import Tenants
 from services.runtime.log import LogRecord
-from services.runtime.memory_log import MemoryLog
+from services.runtime.log.memory_log import MemoryLog
 
 WAIT_S = 0.01
 

@@ -16,7 +16,7 @@ from services.api.programmes import entries
 from services.core import syntax
 from services.core.errors import Conflict, NotFound
 from services.core.timeline import rfc3339
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 PATH = "/v1/credentials"
 OF_LEARNER = "/v1/learners/{id}/credentials"

@@ -11,7 +11,7 @@ from services.api import learners
 from services.api.context import Api
 from services.api.pieces import Pieces
 from services.core.timeline import rfc3339, stored_of
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 SQL = Pieces(Path(__file__).with_name("credentials.sql"), Path(learners.__file__).with_suffix(".sql"))
 _MOST = 200

@@ -29,7 +29,7 @@ from services.core.rules.outcome import Input, Outcome
 from services.core.rules.tree import Cmi5, Statements, Sum, nodes
 from services.core.timeline import rfc3339, stored_of
 from services.core.transcript import issuer
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 from services.runtime.evaluation.catalog import Catalog, Version
 from services.runtime.evaluation.load import Person, activities_of
 from services.runtime.evaluation.moment import Moment

@@ -14,7 +14,7 @@ from services.api.context import Api, add_read, answers, documented, json_answer
 from services.api.paging import PAGING, page_asked
 from services.api.pieces import Pieces
 from services.core.errors import BadRequest, NotFound
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 PATH = "/v1/issuers"
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")

@@ -12,7 +12,7 @@ from services.api.context import Api
 from services.api.moments import Moment as Asked
 from services.api.pieces import Pieces
 from services.core.errors import NotFound
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 from services.runtime.evaluation.catalog import Catalog, Catalogs, Version
 from services.runtime.evaluation.judge import Judgement, for_review, judge_programme
 from services.runtime.evaluation.load import Members, Person, activities_of, load_facts, load_members, load_people

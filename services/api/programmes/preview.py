@@ -23,7 +23,7 @@ from services.api.programmes.survey import Found, Survey
 from services.core.errors import BadRequest, LrsError, Unavailable
 from services.core.timeline import rfc3339
 from services.runtime import http
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 PATH = published.PATH + "/preview"
 FORMAT = Parameter("format", "`json`, `csv` or `ndjson`, instead of `Accept`.", (("type", "string"), ("enum", ("json", "csv", "ndjson"))))

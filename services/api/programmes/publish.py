@@ -20,7 +20,7 @@ from services.core.rules.checks import credential_edges, find_cycle
 from services.core.rules.language import parse
 from services.core.rules.tree import Programme, achievement_of
 from services.core.timeline import rfc3339
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 from services.runtime.evaluation.catalog import issuers_of
 from services.runtime.forwarded import public_path
 

@@ -18,7 +18,7 @@ from services.core.errors import BadRequest, NotFound
 from services.core.rules.language import parse
 from services.core.rules.narrative import narrative
 from services.core.timeline import rfc3339, stored_of
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 PATH = "/v1/programmes"
 VERSION = Parameter("version", "Which version; without it the one in force, or the last where none is yet.", (("type", "integer"), ("minimum", 1)))

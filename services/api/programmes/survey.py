@@ -17,7 +17,7 @@ from services.api.programmes.judging import Judging, judge
 from services.core.keys import key128
 from services.core.rules.tree import Cmi5, Programme, achievement_of, nodes
 from services.core.timeline import NO_SEQ
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 from services.runtime.evaluation.catalog import Catalog, Version, alignments_of, issuers_of
 from services.runtime.evaluation.judge import Judgement
 from services.runtime.evaluation.load import Person

@@ -17,7 +17,7 @@ from services.api.xapi.resource import an_object, asked_by
 from services.core import actor
 from services.core.errors import BadRequest
 from services.runtime import http
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 PATH = "/xapi/agents"
 PARAMETERS = (Parameter("agent", "JSON of the agent.", JSON_TEXT, required=True),)

@@ -16,7 +16,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from services.runtime.attachments.store import Address, Attachments, Content
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 from services.runtime.state import State
 
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}(?:[ \t]*;[ -~]{0,255})?")

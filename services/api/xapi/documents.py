@@ -21,7 +21,7 @@ from services.core.document import Conditions, Document, Limits
 from services.core.errors import BadRequest, NotFound
 from services.core.timeline import moment
 from services.runtime import http
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 _BODY_S = 30.0
 _HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'", "Content-Disposition": "attachment"}

@@ -9,7 +9,7 @@ from services.api.context import Api
 from services.api.xapi.activities import definitions_of
 from services.core.formats import Canonical, Format, Ids, activities_in, rewritten
 from services.core.languages import Languages
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 _PORTION_BYTES = 128 << 10
 

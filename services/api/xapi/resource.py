@@ -5,7 +5,7 @@ from fastapi import Request
 
 from services.api.context import Api
 from services.runtime import http
-from services.runtime.auth import Caller
+from services.runtime.callers.auth import Caller
 
 
 async def asked_by(api: Api, request: Request, *scopes: str) -> tuple[Caller, str]:

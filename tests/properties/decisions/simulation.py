@@ -12,9 +12,9 @@ from services.core.timeline import seq_of
 from services.projector.projections.learners import LearnersProjection
 from services.projector.reader import statements_of
 from services.projector.run import RecordAt, Run
-from services.runtime.group_commit import unavailable
 from services.runtime.log import LogEnd, LogRecord, NewRecord, Position
-from services.runtime.memory_log import MemoryLog
+from services.runtime.log.group_commit import unavailable
+from services.runtime.log.memory_log import MemoryLog
 
 TENANT_ID = 1
 OUTCOMES = (*["well"] * 8, "lost", "unheard", "late", "refused")

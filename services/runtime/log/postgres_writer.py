@@ -11,10 +11,10 @@ import structlog
 from asyncpg.prepared_stmt import PreparedStatement
 
 from services.core.errors import Halted
-from services.runtime.group_commit import Append
 from services.runtime.log import Position
+from services.runtime.log.group_commit import Append
+from services.runtime.log.postgres_tail import PostgresTail
 from services.runtime.postgres import Statements, connect, transient
-from services.runtime.postgres_tail import PostgresTail
 from services.runtime.session import work_until
 
 STATEMENT_TIMEOUT_S = 4.0

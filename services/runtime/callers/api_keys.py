@@ -12,7 +12,7 @@ import orjson
 from services.core.check import check
 from services.core.errors import BadRequest
 from services.core.scopes import DEFAULT, KNOWN
-from services.runtime.auth import hash_secret
+from services.runtime.callers.auth import hash_secret
 from services.runtime.postgres import Pool, Statements
 from services.runtime.settings import Settings
 

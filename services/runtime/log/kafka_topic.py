@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrP
 from aiokafka.protocol.metadata import MetadataRequest
 
 from services.core.errors import LogUnavailable
-from services.runtime.postgres_log import WrongLog
+from services.runtime.log.postgres_log import WrongLog
 from services.runtime.settings import Settings
 
 ENVELOPE_BYTES = 1 << 20

@@ -1,4 +1,4 @@
-"""Who calls: API keys as Basic credentials, and bearer tokens of issuers that are trusted (services/runtime/bearer.py).
+"""Who calls: API keys as Basic credentials, and bearer tokens of issuers that are trusted (services/runtime/callers/bearer.py).
 
 A change of a key is in force within 5 s; known ones work for 15 min while Postgres is away. Secrets are random and long, so one keyed HMAC is the whole
 work, and an unknown key costs the same. No part of an Authorization header is ever logged or kept.
@@ -22,9 +22,9 @@ import orjson
 
 from services.core.errors import Forbidden, Unauthenticated, Unavailable
 from services.core.scopes import grants
-from services.runtime.key_use import KeyUse
+from services.runtime.callers.key_use import KeyUse
+from services.runtime.callers.rate_limit import RateLimits
 from services.runtime.postgres import Pool, Statements, or_unavailable
-from services.runtime.rate_limit import RateLimits
 
 FRESH_S = 5.0
 REMEMBERED_S = 900.0

@@ -13,8 +13,8 @@ import orjson
 
 from services.core.errors import Forbidden, Unauthenticated
 from services.core.scopes import DEFAULT, KNOWN
-from services.runtime.auth import Caller
-from services.runtime.issuer_keys import IssuerKeys
+from services.runtime.callers.auth import Caller
+from services.runtime.callers.issuer_keys import IssuerKeys
 from services.runtime.postgres import Pool, Statements, or_unavailable
 from services.runtime.settings import Settings
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import psutil
 
-from services.runtime.os_user import OsUser
+from services.runtime.embedded.os_user import OsUser
 
 SOCKET_PATH_LIMIT = 107
 """Bytes of a Unix socket's path, by the kernel."""

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import asyncpg
 
-from services.runtime import cluster as clusters
-from services.runtime.cluster import CannotStart
-from services.runtime.os_user import NoUser, OsUser, server_user
+from services.runtime.embedded import cluster as clusters
+from services.runtime.embedded.cluster import CannotStart
+from services.runtime.embedded.os_user import NoUser, OsUser, server_user
 from services.runtime.postgres import connect, transient
 
 __all__ = ["CannotStart", "EmbeddedPostgres"]

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 from services.core import envelope
 from services.core.errors import Halted, TooLarge
 from services.core.timeline import micros
-from services.runtime.group_commit import unavailable
 from services.runtime.log import LogEnd, LogRecord, NewRecord, Position
+from services.runtime.log.group_commit import unavailable
 
 MAX_RECORD_BYTES = 32 << 20
 

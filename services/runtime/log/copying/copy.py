@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.runtime.failpoint import FAILPOINTS, hit
-from services.runtime.log_copy.comparison import Comparison, check_begun
-from services.runtime.log_copy.source import CopyRefused, Head, Source, Stand
-from services.runtime.log_copy.target import Target, open_target
+from services.runtime.log.copying.comparison import Comparison, check_begun
+from services.runtime.log.copying.source import CopyRefused, Head, Source, Stand
+from services.runtime.log.copying.target import Target, open_target
 from services.runtime.postgres import connect
 from services.runtime.settings import Settings
 

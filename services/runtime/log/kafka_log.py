@@ -9,11 +9,11 @@ import structlog
 
 from services.core import envelope
 from services.core.errors import Halted, LogUnavailable
-from services.runtime.kafka_client import KafkaClient
-from services.runtime.kafka_producer import KafkaProducer
-from services.runtime.kafka_reader import KafkaReader, instant_of
-from services.runtime.kafka_topic import TopicAdmin, TopicConfig, TopicError
 from services.runtime.log import LogEnd, LogRecord, NewRecord, Position
+from services.runtime.log.kafka_client import KafkaClient
+from services.runtime.log.kafka_producer import KafkaProducer
+from services.runtime.log.kafka_reader import KafkaReader, instant_of
+from services.runtime.log.kafka_topic import TopicAdmin, TopicConfig, TopicError
 from services.runtime.postgres import GENESIS_LOCK, Statements, connect, transient
 from services.runtime.settings import Settings
 

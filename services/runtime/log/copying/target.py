@@ -7,12 +7,12 @@ from services.core import envelope
 from services.core.errors import LogUnavailable, TooLarge
 from services.core.sequence import Placed, Sequence
 from services.core.timeline import MAX_PARTITIONS
-from services.runtime.kafka_client import KafkaClient
-from services.runtime.kafka_log import OPEN_DEADLINE_S, KafkaLog
-from services.runtime.kafka_producer import KafkaProducer
-from services.runtime.kafka_topic import TopicAdmin, TopicConfig, TopicError
 from services.runtime.log import LogRecord, NewRecord
-from services.runtime.log_copy.source import CopyRefused, Head
+from services.runtime.log.copying.source import CopyRefused, Head
+from services.runtime.log.kafka_client import KafkaClient
+from services.runtime.log.kafka_log import OPEN_DEADLINE_S, KafkaLog
+from services.runtime.log.kafka_producer import KafkaProducer
+from services.runtime.log.kafka_topic import TopicAdmin, TopicConfig, TopicError
 from services.runtime.settings import Settings
 
 RUN_BYTES = 4 << 20

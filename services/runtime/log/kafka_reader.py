@@ -14,8 +14,8 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from services.core.errors import Halted, LogUnavailable
 from services.core.timeline import micros
-from services.runtime.kafka_client import KafkaClient
 from services.runtime.log import LogRecord
+from services.runtime.log.kafka_client import KafkaClient
 
 PATIENCE_S = 8.0
 """How long a read or a look at the end goes on trying, beyond the time it was asked to wait: long enough for a partition to get another leader."""

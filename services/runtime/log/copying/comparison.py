@@ -3,8 +3,8 @@ from services.core.envelope import Envelope
 from services.core.errors import Halted
 from services.core.sequence import Placed, Sequence
 from services.runtime.log import LogRecord
-from services.runtime.log_copy.source import CopyRefused, Original, Source
-from services.runtime.log_copy.target import Target
+from services.runtime.log.copying.source import CopyRefused, Original, Source
+from services.runtime.log.copying.target import Target
 
 
 class Comparison:

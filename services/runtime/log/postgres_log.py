@@ -12,11 +12,11 @@ import asyncpg
 
 from services.core import envelope
 from services.core.errors import Halted, LogUnavailable, TooLarge
-from services.runtime.group_commit import GroupCommit
 from services.runtime.log import LogEnd, LogRecord, NewRecord, Position
+from services.runtime.log.group_commit import GroupCommit
+from services.runtime.log.postgres_tail import PostgresTail
+from services.runtime.log.postgres_writer import PostgresWriter
 from services.runtime.postgres import GENESIS_LOCK, Statements, connect, transient
-from services.runtime.postgres_tail import PostgresTail
-from services.runtime.postgres_writer import PostgresWriter
 from services.runtime.session import Session
 
 DEADLINE_S = 10.0
