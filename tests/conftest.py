@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.servers.http_client import Connection
 from tests.servers.postgres import MakePostgres, OwnPostgres, PostgresServer, make_own, own_template, postgres_server
 
 pytest_plugins = ["tests.servers.kafka", "tests.servers.fixtures"]
@@ -15,6 +16,13 @@ def postgres() -> Iterator[PostgresServer]:
     """The Postgres of this session (of this worker, under xdist): it does not survive a crash, but is fast."""
     with postgres_server() as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def connections_are_closed() -> Iterator[None]:
+    """Close what a test left open; whose connection lasts longer opens another."""
+    yield
+    Connection.close_all()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import asyncio
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class Answer:
 
 class Connection:
     """One connection, opened again when the server closed it. A request that gets no whole answer in time raises OSError or TimeoutError."""
+
+    _open: ClassVar["set[Connection]"] = set()
 
     def __init__(self, host: str, port: int, *, key: str, secret: str, timeout_s: float = 15) -> None:
         """`key` and `secret` go out as Basic authentication with every request."""
@@ -38,6 +40,7 @@ class Connection:
             async with asyncio.timeout(self._timeout_s):
                 if self._writer is None:
                     self._reader, self._writer = await asyncio.open_connection(self._host, self._port, limit=1 << 26)
+                    self._open.add(self)
                 self._writer.write(f"{method} {path} HTTP/1.1\r\n{self._common}{extra}{length}\r\n".encode() + body)
                 return await self._answer()
         except BaseException:
@@ -70,6 +73,13 @@ class Connection:
         if self._writer is not None:
             self._writer.close()
         self._reader = self._writer = None
+        self._open.discard(self)
+
+    @classmethod
+    def close_all(cls) -> None:
+        """Close every connection that is open."""
+        for each in list(cls._open):
+            each.close()
 
     async def __aenter__(self) -> Self:
         return self
