@@ -102,6 +102,14 @@ async def held(control: Connection, name: str, version: int) -> dict[int, int]:
     return {row["partition"]: row["position"] for row in await control.fetch(_sql.hold, name, version)}
 
 
+async def until_nobody_decides(control: Connection) -> None:
+    """Wait until nobody decides by the version in use; until the end of the transaction nobody begins to. Raises ReplayRefused if somebody takes very long."""
+    try:
+        await control.execute(_sql.undecided)
+    except asyncpg.LockNotAvailableError as error:
+        raise ReplayRefused("A learner is judged who takes very long: try again later.") from error
+
+
 async def put_in_use(control: Connection, build: Build) -> None:
     """Let all readers see the new version, in the caller's transaction, which holds both versions and in which the new one is behind nowhere.
 

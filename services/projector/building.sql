@@ -29,6 +29,10 @@ select max(version) + 1 from projection where name = $1;
 -- Keep whoever folds this version where they are.
 select partition, position from projection_cursor where name = $1 and version = $2 order by partition for update;
 
+-- name: undecided
+-- Deciders share this lock, each for a batch, and none takes it while somebody waits for it (decider/queue.sql: through).
+select pg_advisory_xact_lock(hashtext('testamur deciding'));
+
 -- name: carry
 -- The new version goes on where the old one was; whoever held its cursors has lost them.
 update projection_cursor new set epoch = new.epoch + 1, owner = null, lease_until = '-infinity',

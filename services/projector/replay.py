@@ -11,7 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from services.projector.building import Build, Progress, ReplayRefused, begin, claim, complete, drop_leftovers, held, open_control, put_in_use, workers
+from services.projector.building import (
+    Build,
+    Progress,
+    ReplayRefused,
+    begin,
+    claim,
+    complete,
+    drop_leftovers,
+    held,
+    open_control,
+    put_in_use,
+    until_nobody_decides,
+    workers,
+)
 from services.projector.checksum import checksum, first_differences
 from services.projector.cursor import Connection
 from services.projector.main import make_projections
@@ -112,12 +125,17 @@ async def _compare(dsn: str, control: Connection, office: Office, build: Build, 
 
 
 @asynccontextmanager
-async def _level(control: Connection, office: Office, build: Build) -> AsyncIterator[dict[int, int]]:
-    """Hold both versions at equal positions: inside, a transaction of `control` locks the live cursors. Raises ReplayRefused if they never meet."""
+async def _level(control: Connection, office: Office, build: Build, *, undecided: bool = False) -> AsyncIterator[dict[int, int]]:
+    """Hold both versions at equal positions: inside, a transaction of `control` locks the live cursors. Raises ReplayRefused if they never meet.
+
+    `undecided`: inside, nobody decides either. Deciders are waited for while folds go on.
+    """
     deadline = time.monotonic() + _MEET_S
     while time.monotonic() < deadline:
         if await _near(control, office, build):
             async with control.transaction():
+                if undecided:
+                    await until_nobody_decides(control)
                 live = await held(control, build.name, build.old)
                 office.hold(live)
                 if await _until(lambda live=live: office.places() == live or None):  # type: ignore[misc]
@@ -144,7 +162,7 @@ async def _near(control: Connection, office: Office, build: Build) -> bool:
 
 async def _cut_over(control: Connection, office: Office, build: Build) -> None:
     """Let all readers see the new version, in one transaction with all cursors of both locked at equal positions."""
-    async with _level(control, office, build) as live:
+    async with _level(control, office, build, undecided=build.name == "learners") as live:
         if await held(control, build.name, build.new) != live:
             raise ReplayRefused("the new version moved while it was held")
         await put_in_use(control, build)

@@ -14,8 +14,8 @@ from services.core.keys import KeyedHash, partition_of
 from services.core.rules.language import parse
 from services.core.rules.tree import achievement_of
 from services.core.timeline import rfc3339
-from services.projector.decider.batch import Deciding
 from services.projector.decider.decider import BY_KEYS
+from services.projector.decider.deciding import Deciding
 from services.projector.main import make_projections, run_projector
 from services.projector.office import Office
 from services.runtime.log import Log, NewRecord

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from services.projector.decider import batch, decider, metrics
+from services.projector.decider import decider, judging, metrics
 from services.projector.decider.batch import decide
 from services.runtime.evaluation import load
 from services.runtime.evaluation.catalog import Catalogs
@@ -30,7 +30,7 @@ def slow(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[str]:
             time.sleep(seconds)  # noqa: TID251 - what takes long is what is tested
         return real(person, *arguments)
 
-    monkeypatch.setattr(batch, "judge_programme", judged)
+    monkeypatch.setattr(judging, "judge_programme", judged)
     return places
 
 
@@ -50,7 +50,7 @@ async def test_who_takes_so_long_that_postgres_ends_the_session_is_judged_alone_
 
 
 async def test_who_has_more_statements_than_a_batch_holds_is_judged_alone(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "MOST_FACTS", 3)
+    monkeypatch.setattr(judging, "MOST_FACTS", 3)
     log, before = MemoryLog(1), metrics.APART._value.get()
     await four(log)
     await append(log, *(post(log, did("ada", "rope")) for _ in range(8)))
@@ -65,7 +65,7 @@ async def test_who_takes_longer_than_a_batch_has_for_one_is_judged_alone_in_a_th
     async with ready(database, log, did("ada", "rope"), did("bo", "rope")) as conn:
         await append(log, publish(log, programme("other", passes("rope"))), post(log, did("ada", "rope")), post(log, did("bo", "rope"), actor="bo"))
         await fold_all(database, log)
-        monkeypatch.setattr(batch, "_LEARNER_S", 0.05)
+        monkeypatch.setattr(judging, "_LEARNER_S", 0.05)
         places, mine = slow(monkeypatch, 0.1), make(log)
         await conn.execute("delete from sweep; update wake set key = -1")
         _, decided = await decide(conn, mine, 1, "default")
@@ -79,7 +79,7 @@ async def test_who_takes_longer_than_a_batch_has_for_one_is_judged_alone_in_a_th
 
 
 async def test_a_batch_whose_time_is_over_commits_what_is_judged_and_leaves_the_rest(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "_BATCH_S", 0.0)
+    monkeypatch.setattr(judging, "_BATCH_S", 0.0)
     log = MemoryLog(1)
     async with ready(database, log, did("ada", "rope"), did("bo", "rope"), did("cy", "rope")) as conn:
         found = [await decide(conn, make(log), 1, "default") for _ in range(4)]
@@ -99,7 +99,7 @@ async def test_who_cannot_be_loaded_stays_in_the_queue_and_everybody_else_is_dec
             raise error
         return await real(rows, tenant_id, people, *arguments)
 
-    monkeypatch.setattr(batch, where, broken)
+    monkeypatch.setattr(judging, where, broken)
     await four(log)
     async with deciding(database, log):
 

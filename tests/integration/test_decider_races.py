@@ -167,7 +167,7 @@ async def test_a_learner_who_cannot_be_judged_stays_in_the_queue_and_keeps_nobod
         return real(person, *arguments)
 
     async with ready(database, log, did("ada", "rope"), did("bo", "rope")) as conn:
-        monkeypatch.setattr("services.projector.decider.batch.judge_programme", broken)
+        monkeypatch.setattr("services.projector.decider.judging.judge_programme", broken)
         mine = make(log)
         taken, decided = await decide(conn, mine, 1, "default")
         assert (taken, len(decided)) == (2, 1)

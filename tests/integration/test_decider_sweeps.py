@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.projector.decider import batch, pace
+from services.projector.decider import deciding, judging, pace
 from services.projector.decider.decider import Decider
 from services.runtime.evaluation.judge import judge_programme
 from services.runtime.evaluation.load import load_facts
@@ -53,7 +53,7 @@ async def test_of_rules_that_take_long_few_learners_are_woken_at_once(database: 
     log, woken = MemoryLog(1), list[int]()
     async with ready(database, log) as conn:
         await swept(database, log)
-        monkeypatch.setattr(batch, "judge_programme", slow)
+        monkeypatch.setattr(judging, "judge_programme", slow)
         monkeypatch.setattr(pace, "PAGE_S", 0.03)
         decider = Decider("", log, HASHES)
         while await decider.round(conn):
@@ -74,8 +74,9 @@ async def test_a_batch_that_came_to_judge_few_reads_few_the_next_time(database: 
         await fold_all(database, log)
         await append(log, *(post(log, did(f"p{n}", "knots"), actor=f"p{n}") for n in range(PEOPLE)))
         await fold_all(database, log)
-        for name, value in (("judge_programme", slow), ("load_facts", counted), ("_BATCH_S", 0.05), ("_USUAL_S", 0.04)):
-            monkeypatch.setattr(batch, name, value)
+        for name, value in (("judge_programme", slow), ("load_facts", counted), ("_BATCH_S", 0.05)):
+            monkeypatch.setattr(judging, name, value)
+        monkeypatch.setattr(deciding, "_USUAL_S", 0.04)
         decider = Decider("", log, HASHES)
         while await decider.round(conn):
             pass

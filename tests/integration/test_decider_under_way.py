@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from services.projector.decider import batch, under_way
+from services.projector.decider import batch, judging, under_way
 from services.projector.decider.batch import decide
 from services.projector.decider.decider import Decider
 from services.runtime.evaluation.judge import judge_programme
@@ -77,7 +77,7 @@ async def test_a_publication_does_not_wait_for_whom_nobody_can_judge_while_decis
             raise ValueError
         return real(person, *arguments)
 
-    monkeypatch.setattr(batch, "judge_programme", judged)
+    monkeypatch.setattr(judging, "judge_programme", judged)
     async with ready(database, log, did("ada", "rope"), did("bo", "rope")) as conn:
         await decide(conn, make(log), 1, "default")
         await append(log, post(log, did("cy", "knots"), actor="cy"))

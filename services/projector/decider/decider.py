@@ -13,7 +13,8 @@ from services.core.errors import Unavailable
 from services.core.keys import KeyedHash
 from services.projector.decider import metrics, sweeps, under_way
 from services.projector.decider.apart import Waiting
-from services.projector.decider.batch import Deciding, Replaced, decide
+from services.projector.decider.batch import Replaced, decide
+from services.projector.decider.deciding import Deciding
 from services.projector.decider.pace import keep
 from services.projector.decider.turn import Turn
 from services.projector.turns import Turns
@@ -52,7 +53,7 @@ class Decider:
     def __init__(self, dsn: str, log: Log, hashes: KeyedHash, turns: Turns | None = None) -> None:
         """`hashes` are those of the fold, the same on all nodes; `turns` tells of folds of this process, to which it gives way."""
         self._dsn, self._appends = dsn, log
-        self._deciding = Deciding(hashes, log.partitions, fingerprint_of("learners"), Turn(turns))
+        self._deciding = Deciding(hashes, log.partitions, fingerprint_of("learners"), Turn(turns), Turn(turns))
         self._tenants: dict[int, str] = {}
         self._at: int | None = None
         """The tenant that is worked on."""
@@ -74,6 +75,7 @@ class Decider:
         finally:
             self._stopping = True
             self._deciding.turn.stop()
+            self._deciding.turn_apart.stop()
             self._nudge.set()
             self._set_apart.set()
             await asyncio.wait(work, timeout=_STOP_S)
@@ -98,6 +100,7 @@ class Decider:
             failures = self._set_aside.get(tenant_id, (0, 0.0))[0]
             self._set_aside[tenant_id] = failures + 1, time.monotonic() + _TENANT_BACKOFF_S[min(failures, len(_TENANT_BACKOFF_S) - 1)]
             self._deciding.apart.fail()
+            self._deciding.portions[tenant_id].failed()
             self._set_apart.set()
         if transient(error) or isinstance(error, Unavailable | asyncpg.InterfaceError):
             _log.warning("deciding waits for what passes", error=repr(error), failures=self._failures, tenant=tenant_id)
@@ -114,6 +117,7 @@ class Decider:
                     async with asyncio.timeout(IDLE_S):
                         await self._set_apart.wait()
                 continue
+            self._deciding.turn_apart.begin()
             try:
                 async with asyncio.timeout(APART_WORK_S):
                     await self._judge_apart(one)
@@ -121,6 +125,7 @@ class Decider:
                 metrics.FAILED.inc()
                 _log.exception("a learner cannot be judged", tenant=one.tenant_id, learner=str(one.ifis[0]), failures=one.failures + 1)
                 self._deciding.apart.later(one)
+            await self._deciding.turn_apart.end()
 
     async def _judge_apart(self, one: Waiting) -> None:
         conn = await connect(
@@ -229,9 +234,14 @@ class Decider:
 
     async def _sweep(self, conn: Connection, tenant_id: int) -> bool:
         pace = self._deciding.paces[tenant_id]
-        if worked := await sweeps.spread(conn, self._deciding.fingerprint, tenant_id, pace.page):
-            pace.woke()
-        return worked
+        began = time.monotonic()
+        woken = await sweeps.spread(conn, self._deciding.fingerprint, tenant_id, pace.page)
+        if woken is None:
+            return False
+        pace.woke()
+        if not woken:  # nobody will be judged for it, and there may be millions more whom it does not concern
+            pace.judged(pace.page, time.monotonic() - began)
+        return True
 
     async def _tenant(self, conn: Connection, tenant_id: int) -> str:
         if tenant_id not in self._tenants:

@@ -28,6 +28,10 @@ class Portion:
         elif learners >= self.size:
             self.size = min(self._most, 2 * self.size)
 
+    def failed(self) -> None:
+        """Note that a portion could not be judged at all: the next is smaller."""
+        self.size = max(1, self.size // 2)
+
 
 class Pace:
     """The pace of the sweeps of one tenant, by what judging its learners took. Begins with a single one, for nobody knows what the rules cost."""

@@ -27,12 +27,13 @@ from here
 where here.through is not null;
 
 -- name: through
--- T, and the version in use kept in use until this transaction ends; no row: it is not of this code ($1), or is just being replaced.
+-- T, and the version in use kept in use until this transaction ends; no row: it is not of this code ($1), or is to be replaced: whoever waits for that is not
+-- overtaken, as a row lock would be by deciders of whom there always is one.
 select (
     select min(c.last_stored) from projection_cursor c where c.name = p.name and c.version = p.version
 ) as through
 from projection p
-where p.name = 'learners' and p.state = 'active' and p.fingerprint = $1
+where p.name = 'learners' and p.state = 'active' and p.fingerprint = $1 and pg_try_advisory_xact_lock_shared(hashtext('testamur deciding'))
 for share of p skip locked;
 
 -- name: want
@@ -69,6 +70,16 @@ from (
 ) ripe
 where pg_try_advisory_xact_lock(('x' || left(replace(ripe.ifi::text, '-', ''), 16))::bit(64)::bigint # $1)
 limit $4;
+
+-- name: ripe
+-- Those of whom `claim` chooses: if it could lock none, others have them all.
+select distinct w.ifi
+from (
+    select ifi from wake
+    where tenant_id = $1 and due <= $2 and ifi <> all($4::uuid[])
+        and (select u.id from under_way_ifi u where u.tenant_id = wake.tenant_id and u.ifi = wake.ifi limit 1) is null
+    order by due limit $3
+) w;
 
 -- name: lock
 -- Lock more IFIs; those that somebody else has are not among the answers.

@@ -26,8 +26,8 @@ async def ring(conn: Connection, fingerprint: str) -> bool:
     return bool(rows)
 
 
-async def spread(conn: Connection, fingerprint: str, tenant_id: int, most: int) -> bool:
-    """Wake at most so many more learners for what concerns them all; return whether there was a sweep that nobody else goes on with.
+async def spread(conn: Connection, fingerprint: str, tenant_id: int, most: int) -> int | None:
+    """Wake at most so many more learners for what concerns them all; return how many rows that took, None if there was no sweep that nobody else goes on with.
 
     Sweeps that have not begun go along with the first that does.
     """
@@ -35,27 +35,29 @@ async def spread(conn: Connection, fingerprint: str, tenant_id: int, most: int) 
         now = await through(conn, fingerprint)
         sweep = await conn.fetchrow(_sql.take, tenant_id, now)
         if sweep is None:
-            return False
+            return None
         due, keys, activities = sweep["due"], sweep["keys"], sweep["activities"]
         if sweep["after"] is None and (others := await conn.fetch(_sql.others, tenant_id, now, sweep["id"])):
             due, keys, activities = _merged([sweep, *others])
             await conn.execute(_sql.merge, tenant_id, sweep["id"], due, keys, activities, [other["id"] for other in others])
         page = [row["id"] for row in await conn.fetch(_sql.page, tenant_id, sweep["after"], most)]
-        await _wake(conn, tenant_id, page, now, keys, activities)  # due now, so that what is due since the sweep came goes first
+        woken = await _wake(conn, tenant_id, page, now, keys, activities)  # due now, so that what is due since the sweep came goes first
         if len(page) < most:
             await conn.execute(_sql.finish, tenant_id, sweep["id"])
         else:
             await conn.execute(_sql.go_on, tenant_id, sweep["id"], page[-1])
-    return True
+    return woken
 
 
-async def _wake(conn: Connection, tenant_id: int, learners: list[UUID], due: int, keys: list[int] | None, activities: list[UUID] | None) -> None:
+async def _wake(conn: Connection, tenant_id: int, learners: list[UUID], due: int, keys: list[int] | None, activities: list[UUID] | None) -> int:
     if keys is None and activities is None:
         keys = [ANY]
+    tags = []
     if learners and keys:
-        await conn.execute(_sql.wake, tenant_id, learners, keys, due)
+        tags.append(await conn.execute(_sql.wake, tenant_id, learners, keys, due))
     if learners and activities:
-        await conn.execute(_sql.wake_for_courses, tenant_id, learners, activities, due)
+        tags.append(await conn.execute(_sql.wake_for_courses, tenant_id, learners, activities, due))
+    return sum(int(tag.split()[-1]) for tag in tags)
 
 
 def _merged(sweeps: Sequence[Any]) -> tuple[int, list[int] | None, list[UUID] | None]:

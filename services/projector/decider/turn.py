@@ -10,8 +10,8 @@ _SMALL_S = 0.05
 """What takes no longer in all is never held up on its way."""
 _RESTS = 15
 """While folds are pressed as hard as can be, one rests so many times as long as one works; when it is half as hard, a quarter of that."""
-_LONGEST_S = 0.25
-"""A transaction that rests must not look frozen to Postgres, which ends it then."""
+_LONGEST_S, _ON_ITS_WAY_S = 0.25, 1.0
+"""A transaction that rests must not look frozen to Postgres, which ends it then: so long at a time, and so long in all; what else is owed is paid after it."""
 _AT_ONCE_S = 0.05
 """After so much rest one looks again whether folds are still pressed."""
 _MOST_S = 1.0
@@ -28,10 +28,12 @@ class Turn:
         self._owed = 0.0
         """Seconds of rest."""
         self._stopping = False
+        self._rested = 0.0
         self._begun = self._since = self.turns.clock()
 
     def begin(self) -> None:
         """Note that a piece of work begins."""
+        self._rested = 0.0
         self._begun = self._since = self.turns.clock()
 
     async def give(self) -> None:
@@ -39,7 +41,7 @@ class Turn:
         now = self.turns.clock()
         if now - self._since > _TURN_S:
             self._count(now)
-            await self._rest(_LONGEST_S if now - self._begun > _SMALL_S else 0)
+            await self._rest(min(_LONGEST_S, _ON_ITS_WAY_S - self._rested) if now - self._begun > _SMALL_S else 0)
 
     async def end(self) -> None:
         """Let others have what is theirs of the time that the piece took: many small pieces take as much from them as a large one."""
@@ -64,4 +66,5 @@ class Turn:
         seconds = min(self._owed, most)
         await self._sleep(seconds)
         self._owed -= seconds
+        self._rested += seconds
         self._since = self.turns.clock()

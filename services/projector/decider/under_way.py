@@ -65,7 +65,8 @@ async def append(conn: Connection, log: Log, decided: Sequence[Decided]) -> bool
         _log.warning("decisions may not be in the log; they will be looked for", decisions=len(decided), error=repr(error))
         return False
     failpoint.hit("decider.after_append")
-    await conn.execute(_sql.sent, [one.tenant_id for one in decided], [one.id for one in decided])
+    places = sorted((one.tenant_id, one.id) for one in decided)  # as folds lock them
+    await conn.execute(_sql.sent, *map(list, zip(*places, strict=True)))
     return True
 
 

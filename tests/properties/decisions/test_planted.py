@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from services.projector.decider import batch, sweeps
+from services.projector.decider.deciding import Deciding
 from services.projector.projections import learners_wakes
 from services.runtime.evaluation import judge, load
 from tests.properties.decisions.stood import NotDecidedError
@@ -58,7 +59,7 @@ def _dawdle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judge nobody of whom a statement came lately: who passes, is voided and passes again is judged once, at the end."""
     take = batch._take
 
-    async def take_the_quiet(conn: batch.Connection, deciding: batch.Deciding, tenant_id: int, alone: Sequence[UUID]) -> tuple[list[load.Members], int]:
+    async def take_the_quiet(conn: batch.Connection, deciding: Deciding, tenant_id: int, alone: Sequence[UUID]) -> tuple[list[load.Members], int]:
         members, now = await take(conn, deciding, tenant_id, alone)
         lately = {row["ifi"] for row in await conn.fetch("select ifi from evidence where ifi is not null and seq >> 8 between $1 and $2", now - TOO_LONG, now)}
         return [each for each in members if lately.isdisjoint(each.ifis)], now
@@ -88,9 +89,10 @@ def _sweep_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin with sweeps late: one that reaches somebody of whom the rule says something else by then comes to nothing."""
     spread = sweeps.spread
 
-    async def spread_late(conn: sweeps.Connection, fingerprint: str, tenant_id: int, most: int) -> bool:
+    async def spread_late(conn: sweeps.Connection, fingerprint: str, tenant_id: int, most: int) -> int | None:
         through = await batch.through(conn, fingerprint)
-        return await conn.fetchval("select exists (select from sweep where due < $1)", through - TOO_LONG) and await spread(conn, fingerprint, tenant_id, most)
+        late = await conn.fetchval("select exists (select from sweep where due < $1)", through - TOO_LONG)
+        return await spread(conn, fingerprint, tenant_id, most) if late else None
 
     monkeypatch.setattr(sweeps, "spread", spread_late)
 
