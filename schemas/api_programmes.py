@@ -144,6 +144,7 @@ class LedgerEntry(Answer):
     stored: datetime
     version: Annotated[int, Field(description="The version of the rule that judged.")]
     reason: str | None
+    by: Annotated[dict[str, Any] | None, Field(description="The agent who revoked it by hand.")]
     inputs: list[InputListed]
     causes: Annotated[list[UUID], Field(description="Statements or decisions that led to the judgement.")]
 

@@ -48,6 +48,7 @@ async def test_an_award_is_revoked_by_hand_for_good_and_the_next_has_another_id(
     revoked = await revoke(tenant, held["id"])
 
     assert (revoked["state"], revoked["reason"], [entry["state"] for entry in revoked["history"]]) == ("revoked", "copied", ["issued", "revoked"])
+    assert [entry["by"] and entry["by"]["objectType"] for entry in revoked["history"]] == [None, "Agent"], "whoever did it is named"
     again = await tenant.client.post(f"/v1/credentials/{held['id']}/revoke", json={"reason": "once more"})
     assert (again.status_code, "LRS-Position" in again.headers, again.json()["reason"]) == (200, False, "copied")
     await tenant.learner(ADA, await tenant.post(passed("algebra"), passed("logic")))

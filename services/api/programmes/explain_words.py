@@ -5,7 +5,8 @@ from services.core.rules.lacking import number
 from services.core.rules.tree import Programme
 
 _REASONS = {
-    "input_voided": "a statement it rests on was taken back", "input_revoked": "a credential it rests on does not count any more",
+    "input_voided": "what it rests on was taken back: a statement was voided, or identities are one person no longer",
+    "input_revoked": "a credential it rests on does not count any more",
     "lapsed": "its time was over", "rule_changed": "the rule was changed, and the new one is not met",
 }
 _ENTRIES = {
