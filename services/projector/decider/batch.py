@@ -112,8 +112,8 @@ async def _claim(conn: Connection, deciding: Deciding, tenant_id: int, before: i
     not_now = _not_now(deciding)
     claimed = [row["ifi"] for row in await conn.fetch(_sql.claim, tenant_id, before, _WINDOW, deciding.portions[tenant_id].size, not_now)]
     if not claimed:
-        taken = [row["ifi"] for row in await conn.fetch(_sql.ripe, tenant_id, before, _WINDOW, not_now)]
-        deciding.failed.update(dict.fromkeys(taken, time.monotonic() + _BUSY_S))
+        in_front = [row["ifi"] for row in await conn.fetch(_sql.in_front, tenant_id, before, _WINDOW, not_now)]
+        deciding.failed.update(dict.fromkeys(in_front, time.monotonic() + _BUSY_S))
     return claimed
 
 

@@ -71,15 +71,15 @@ from (
 where pg_try_advisory_xact_lock(('x' || left(replace(ripe.ifi::text, '-', ''), 16))::bit(64)::bigint # $1)
 limit $4;
 
--- name: ripe
--- Those of whom `claim` chooses: if it could lock none, others have them all.
-select distinct w.ifi
-from (
+-- name: in_front
+-- Those of whom `claim` chooses, if there are more behind them: when it could lock none, others have them all.
+with w as materialized (
     select ifi from wake
     where tenant_id = $1 and due <= $2 and ifi <> all($4::uuid[])
         and (select u.id from under_way_ifi u where u.tenant_id = wake.tenant_id and u.ifi = wake.ifi limit 1) is null
     order by due limit $3
-) w;
+)
+select distinct ifi from w where (select count(*) from w) >= $3;
 
 -- name: lock
 -- Lock more IFIs; those that somebody else has are not among the answers.
