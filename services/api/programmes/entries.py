@@ -74,8 +74,8 @@ def _shown(entry: asyncpg.Record) -> dict[str, Any]:
     body = orjson.loads(entry["body"])
     return {
         "k": entry["k"], "state": entry["state"], "since": rfc3339(entry["since"]), "valid_until": instant(entry["valid_until"]),
-        "known_at": rfc3339(entry["known_at"]), "stored": rfc3339(stored_of(entry["seq"])), "version": entry["version"], "reason": entry["reason"], "by": body.get("by"),
-        "inputs": body.get("inputs") or [], "causes": body.get("causes") or [],
+        "known_at": rfc3339(entry["known_at"]), "stored": rfc3339(stored_of(entry["seq"])), "version": entry["version"], "reason": entry["reason"],
+        "by": body.get("by"), "inputs": body.get("inputs") or [], "causes": body.get("causes") or [],
     }
 
 
