@@ -1,5 +1,15 @@
 """The pace of sweeps: pages that are judged in a short time, and a part of the time for each sweep, whatever else there is to decide."""
+from uuid import UUID
+
+import pytest
+
+from services.core.keys import KeyedHash
+from services.core.rules.wake_keys import NO_ACTIVITY
+from services.projector.decider import batch
+from services.projector.decider.deciding import Deciding
+from services.projector.decider.matters import Waking
 from services.projector.decider.pace import ENOUGH_UNDER_WAY, MOST, PAGE_S, Pace, Portion, keep
+from services.runtime.evaluation.load import Members
 
 
 class Clock:
@@ -46,7 +56,7 @@ def test_a_sweep_goes_on_at_once_when_there_is_nobody_else_and_in_its_part_of_th
     clock = Clock()
     pace = Pace(clock)
     assert pace.may_wake(others=True, under_way=0)
-    pace.woke()
+    pace.woke(1)
     pace.judged(1, 0.1)
     assert pace.may_wake(others=False, under_way=0)
     assert not pace.may_wake(others=True, under_way=0)
@@ -59,12 +69,54 @@ def test_a_sweep_goes_on_at_once_when_there_is_nobody_else_and_in_its_part_of_th
 def test_while_many_decisions_are_on_their_way_a_sweep_goes_on_slowly_but_never_stops() -> None:
     clock = Clock()
     pace = Pace(clock)
-    pace.woke()
+    pace.woke(1)
     for others in (True, False):
         assert not pace.may_wake(others=others, under_way=ENOUGH_UNDER_WAY + 1)
     clock.now += 3
     for others in (True, False):
         assert pace.may_wake(others=others, under_way=ENOUGH_UNDER_WAY + 1)
+
+
+class Beside:
+    """Batches of a sweep whose learners take long to judge, beside others who are woken before each batch and take next to nothing."""
+
+    def __init__(self) -> None:
+        """Nobody was woken yet."""
+        self.clock, self.waiting, self.swept_s, self.waits = Clock(), 0, 0.0, list[float]()
+        self._began = self._last = self.clock.now
+        self._pace = Pace(self.clock)
+        self._deciding = Deciding(KeyedHash(b"tests"), 1, "", paces={1: self._pace})
+
+    @property
+    def share(self) -> float:
+        """The part of the time that the sweep had."""
+        return self.swept_s / (self.clock.now - self._began)
+
+    def batch(self) -> None:
+        """Judge those of the sweep for a second at most, at 0.05 s each, and if there is time left 30 others in 0.03 s; then let the sweep go on."""
+        swept = min(self.waiting, 20)
+        others = 30 if swept < 20 else 0
+        seconds = swept * 0.05 + others * 0.001
+        self.waiting -= swept
+        self.swept_s += swept * 0.05
+        self.clock.now += seconds
+        if others:
+            self.waits.append(self.clock.now - self._last)
+            self._last = self.clock.now
+        judged = [Members((UUID(int=n),), ("",)) for n in range(swept + others)]
+        rows = [Waking(one.learner, 1, NO_ACTIVITY, 1, None, None if n < swept else one.learner, (0, n)) for n, one in enumerate(judged)]
+        batch._measure(self._deciding, 1, judged, rows, seconds)
+        if self._pace.may_wake(others=True, under_way=0):
+            self.waiting += self._pace.page
+            self._pace.woke(self._pace.page)
+
+
+def test_a_sweep_that_takes_long_has_its_part_of_the_time_beside_others_who_take_next_to_nothing() -> None:
+    beside = Beside()
+    for _ in range(400):
+        beside.batch()
+    assert beside.share == pytest.approx(1 / 5, abs=0.05)
+    assert max(beside.waits) < 2 * PAGE_S
 
 
 def test_each_tenant_that_sweeps_keeps_its_own_pace_and_no_other_does() -> None:
@@ -85,3 +137,11 @@ def test_a_portion_is_what_is_judged_in_its_time_and_grows_again_by_and_by() -> 
         portion.judged(portion.size, 0.1)
         sizes.append(portion.size)
     assert sizes == [20, 40, 80, 160, 200, 200]
+
+
+def test_after_a_portion_that_could_not_be_judged_at_all_half_as_many_are_taken_and_never_none() -> None:
+    portion, sizes = Portion(5, 200, 0.5), list[int]()
+    for _ in range(4):
+        portion.failed()
+        sizes.append(portion.size)
+    assert sizes == [2, 1, 1, 1]

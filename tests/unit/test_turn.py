@@ -61,6 +61,20 @@ async def test_a_transaction_never_rests_for_so_long_that_it_looks_frozen() -> N
     assert max(times.rests) == 0.25
 
 
+async def test_a_piece_rests_for_a_second_at_most_on_its_way_and_pays_the_rest_once_it_is_over() -> None:
+    with ExitStack() as stack:
+        times = Times(stack, pressed=True)
+        for _ in range(2):
+            times.rests.clear()
+            times.turn.begin()
+            for _ in range(20):
+                times.now += 0.1
+                await times.turn.give()
+            assert sum(times.rests) == pytest.approx(1)
+            await times.turn.end()
+            assert sum(times.rests) == pytest.approx(30)
+
+
 async def test_a_small_piece_is_not_held_up_on_its_way_but_rests_after_it() -> None:
     with ExitStack() as stack:
         times = Times(stack, pressed=True)

@@ -238,9 +238,9 @@ class Decider:
         woken = await sweeps.spread(conn, self._deciding.fingerprint, tenant_id, pace.page)
         if woken is None:
             return False
-        pace.woke()
+        pace.woke(woken)
         if not woken:  # nobody will be judged for it, and there may be millions more whom it does not concern
-            pace.judged(pace.page, time.monotonic() - began)
+            pace.judged(1, time.monotonic() - began)
         return True
 
     async def _tenant(self, conn: Connection, tenant_id: int) -> str:

@@ -42,6 +42,8 @@ class Pace:
         self._portion = Portion(1, MOST, PAGE_S)
         self._took = 0.0
         self._woke = -float("inf")
+        self._each = 1.0
+        """Of so many learners of the last page one was woken."""
 
     @property
     def page(self) -> int:
@@ -55,14 +57,15 @@ class Pace:
             return since >= _PATIENCE_S
         return not others or since >= self._took * _SHARE
 
-    def woke(self) -> None:
-        """Note that a page of learners was woken."""
+    def woke(self, rows: int) -> None:
+        """Note that a page of learners was woken, by so many rows: it may not concern all of them."""
         self._woke = self._clock()
+        self._each = self.page / min(self.page, max(1, rows))
 
     def judged(self, learners: int, seconds: float) -> None:
         """Note how long it took to judge so many."""
         self._took = seconds
-        self._portion.judged(learners, seconds)
+        self._portion.judged(round(learners * self._each), seconds)
 
 
 def keep(paces: dict[int, Pace], tenants: Collection[int]) -> None:
