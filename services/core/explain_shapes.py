@@ -66,7 +66,7 @@ def text_that(holds: Callable[[str], bool], what: str) -> Check:
     return check
 
 
-iri = text_that(syntax.is_iri, "an absolute IRI, with a scheme such as https:")
+iri = text_that(syntax.is_iri, "an absolute IRI: a scheme such as https:, and no spaces")
 uuid = text_that(syntax.is_uuid, "a UUID")
 language = text_that(syntax.is_language_tag, "a language tag of RFC 5646, such as en-US")
 moment = text_that(lambda value: syntax.timestamp(value) is not None, "an ISO 8601 timestamp, such as 2026-05-01T12:00:00Z (the offset -00:00 is not allowed)")
