@@ -51,6 +51,7 @@ async def web(settings: Settings, dsn: str, listener: socket.socket, create_app:
         serving, stopping = asyncio.create_task(server.serve(sockets=[listener])), asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
+        state.visibility.drain()
         stopping.cancel()
         await serving
 

@@ -5,10 +5,12 @@ Behind a gateway, which divides them, a process has one of the two.
 Browser tools of other origins may call /xapi (CORS), old ones in the alternate request syntax. No answer ever allows credentials of a browser
 (cookies); a preflight needs no key.
 """
+import asyncio
+import contextlib
 from typing import cast
 
 from services.alternate import is_alternate, stands_for
-from services.core.errors import LrsError
+from services.core.errors import LrsError, Outcome, Unavailable
 from services.runtime.http import App, Disconnected, RawHeaders, Receive, Scope, Send, headers_of, respond
 from services.runtime.paths import single_slashes, writes_statements
 from services.runtime.refusal import refused
@@ -24,6 +26,12 @@ _EXPOSED = (
     b"Retry-After, WWW-Authenticate, X-Experience-API-Consistent-Through, X-Experience-API-Hash, X-Experience-API-Version"
 )
 _PREFLIGHT_S = b"7200"
+
+
+class CutShort(Unavailable):
+    """The server stopped before the request was done, which may have had its effect or not. Repeat it unchanged."""
+
+    outcome: Outcome = "unknown"
 
 
 def create_app(state: State) -> App:
@@ -62,6 +70,15 @@ class _Web:
         if scope["type"] != "http":
             await self._api(scope, receive, send)
             return
+        try:
+            await self._answer(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._state.visibility.draining:
+                raise
+            with contextlib.suppress(RuntimeError):  # its answer had begun
+                await self._refuse(send, headers_of(scope), CutShort())
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = single_slashes(scope["path"])
         if path != scope["path"]:
             scope = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogateescape")}

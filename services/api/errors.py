@@ -17,7 +17,7 @@ from services.runtime.telemetry import AUTH_FAILURES
 _log = structlog.get_logger(__name__)
 STATEMENTS = "/xapi/statements"
 _WRITES = ("POST", "PUT")
-_FORESEEN = (LrsError, HTTPException, RequestValidationError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_FORESEEN = (LrsError, http.Disconnected, HTTPException, RequestValidationError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _AWAY = "The store cannot be read right now; repeat the request a little later."
 
 
@@ -59,6 +59,8 @@ def as_lrs_error(error: Exception) -> LrsError:
         return error
     if isinstance(error, HTTPException):
         return NotFound("There is nothing at this path.") if error.status_code == 404 else BadRequest(str(error.detail))
+    if isinstance(error, http.Disconnected):  # for the metrics: there is nobody to read it
+        return BadRequest("The connection ended before the body was complete.")
     if isinstance(error, RequestValidationError):
         return BadRequest("The request cannot be understood.")
     if transient(error):

@@ -61,7 +61,7 @@ class EventReads:
         end, soon = clock() + wait, 0.0
         while True:
             rows = await self._rows(caller, after, limit, types)
-            left = end - clock()
+            left = 0 if self._api.state.visibility.draining else end - clock()
             if rows[0]["seq"] is not None or left <= 0:
                 return self._page(caller, rows, after, limit)
             after = max(after, rows[0]["looked"] or 0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.importer.journal import Journal
-from services.importer.server import Refusal, Server
+from services.importer.server import Refusal, Server, refused_here
 from services.importer.source import Line, read
 
 BATCH = 100
@@ -86,7 +86,7 @@ class _Run:
 
     async def _fly(self, batch: list[Line], landed: asyncio.Event) -> None:
         try:
-            refusals = await self._server.send(batch)
+            refusals = await self._server.send(batch) if batch[0].fault is None else [refused_here(line) for line in batch]
         finally:
             self._slots.release()
         for line in batch:

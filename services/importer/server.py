@@ -21,7 +21,7 @@ _REFUSING = frozenset({400, 409, 413})
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A line the server does not take, and why; `pointer` is a JSON pointer into the statement."""
+    """A line the server does not take, and why; `pointer` is a JSON pointer into the statement. The `status` is 0 where nothing could be sent."""
 
     ordinal: int
     number: int
@@ -31,7 +31,7 @@ class Refusal:
 
     def __str__(self) -> str:
         """Return it as a person reads it, without the file's name."""
-        return f"{self.number}: {self.status} {self.reason}" + (f" ({self.pointer})" if self.pointer else "")
+        return f"{self.number}: " + (f"{self.status} " if self.status else "") + self.reason + (f" ({self.pointer})" if self.pointer else "")
 
 
 class Answered(Exception):
@@ -116,6 +116,11 @@ class Server:
             refusals += [_refusal(left[at], answer.status_code, problem) for at in culprits]
             left = [line for at, line in enumerate(left) if at not in culprits]
         return refusals
+
+
+def refused_here(line: Line) -> Refusal:
+    """Return the refusal of a line of which there is nothing to send."""
+    return Refusal(line.ordinal, line.number, 0, line.fault or "", None)
 
 
 def _body(lines: Sequence[Line]) -> bytes:

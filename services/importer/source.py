@@ -21,6 +21,7 @@ from services.data_dir import Refused
 
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
+_CUT_OFF = "The array ends in the middle: its closing bracket is missing."
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 
 
@@ -35,6 +36,8 @@ class Line:
     id: str | None
     """None when this is not a JSON object: it is sent alone, and the server says what is wrong."""
     version: str
+    fault: str | None = None
+    """Why there is nothing to send, where something is missing: it is refused here."""
 
 
 def read(path: Path) -> Iterator[Line]:
@@ -55,7 +58,7 @@ def read(path: Path) -> Iterator[Line]:
             number, raw = found
             for piece in [piece for _, piece in _elements(raw)] if raw.startswith(b"[") else [raw]:
                 ordinal += 1
-                yield _line(ordinal, number, piece, file.tell(), seen)
+                yield _line(ordinal, number, piece, file.tell(), seen) if piece else Line(ordinal, number, b"", file.tell(), None, "1.0.3", _CUT_OFF)
 
 
 def _pieces(content: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -83,29 +86,32 @@ def _is_array(first: bytes) -> bool:
 
 
 def _elements(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Cut arrays into their elements, and what is outside of arrays into objects; nothing is left out, however broken."""
+    """Cut arrays into their elements, and what is outside of arrays into objects; nothing is left out, however broken. An end that is missing is empty."""
     number = start = 0
-    for begin, end in _cuts(content):
+    cut_off = False
+    for begin, end, cut_off in _cuts(content):  # noqa: B007 - what the last one says
         if piece := content[start:begin].strip():
             number += 1
             yield number, piece
         start = end
+    if cut_off:
+        yield number + 1, b""
 
 
-def _cuts(content: bytes) -> Iterator[tuple[int, int]]:
-    """Give where one piece ends and where the next one begins."""
+def _cuts(content: bytes) -> Iterator[tuple[int, int, bool]]:
+    """Give where one piece ends and where the next one begins, and at last whether an array ends after a piece and before its bracket."""
     depth, in_array = 0, False
     for token in _TOKEN.finditer(content):
         mark = token.group()
         if depth == 0 and mark in (b"[", b"{"):
             in_array = mark == b"["
-            yield token.start(), token.end() if in_array else token.start()
+            yield token.start(), token.end() if in_array else token.start(), False
         elif depth == 1 and in_array and mark in (b",", b"]"):
-            yield token.start(), token.end()
+            yield token.start(), token.end(), False
         elif depth == 1 and not in_array and mark == b"}":
-            yield token.end(), token.end()
+            yield token.end(), token.end(), False
         depth += (mark in (b"[", b"{")) - (depth > 0 and mark in (b"]", b"}"))
-    yield len(content), len(content)
+    yield len(content), len(content), depth == 1 and in_array
 
 
 def _line(ordinal: int, number: int, raw: bytes, position: int, seen: Counter[bytes]) -> Line:

@@ -25,6 +25,8 @@ IDLE_S = 1.0
 ATTENDED_S = 0.02
 TOLD_APART_S = 0.05
 QUERY_S = 5.0
+LAST_S = 0.5
+"""How much longer somebody may wait once the process drains: what is on its way comes in much less."""
 _BACKOFF_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 _sql = Statements(Path(__file__).with_suffix(".sql"))
 _log = structlog.get_logger(__name__)
@@ -33,7 +35,8 @@ _log = structlog.get_logger(__name__)
 class _Wait:
     """Someone who waits for marks to be folded by a projection, and with `visible` for Consistent-Through to pass them."""
 
-    __slots__ = ("_bar", "_marks", "_visible", "future", "projection")
+    __slots__ = ("_bar", "_marks", "_visible", "future", "patience", "projection")
+    patience: asyncio.Timeout
 
     def __init__(self, projection: str, marks: Sequence[Mark], visible: bool) -> None:
         self.projection, self._marks, self._visible = projection, list(marks), visible
@@ -62,6 +65,8 @@ class Visibility:
         """`dsn` is the migrated database; the backlog is told what is folded."""
         self._dsn = dsn
         self.backlog = backlog or Backlog()
+        self.draining = False
+        """Whether the process ends: nobody should wait for anything any more."""
         self._seen = Seen()
         self._through = 0
         self._header = (0, b"2020-01-01T00:00:00.000000Z")
@@ -89,6 +94,14 @@ class Visibility:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._fail(Unavailable("The server is stopping."))
+
+    def drain(self) -> None:
+        """End all waiting, for the process ends: for decisions at once, for what is to be seen within LAST_S."""
+        self.draining = True
+        self._decided.set()
+        last = asyncio.get_running_loop().time() + LAST_S
+        for wait in self._waits:
+            wait.patience.reschedule(min(last, wait.patience.when() or last))
 
     @property
     def through(self) -> int:
@@ -157,6 +170,8 @@ class Visibility:
 
     async def until_decided(self, timeout_s: float) -> bool:
         """Return whether, within `timeout_s`, it was said that a decision was folded: it may not be visible yet."""
+        if self.draining:
+            return False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 return await self._decided.wait()
@@ -172,10 +187,11 @@ class Visibility:
         if self._away:
             return False
         future = wait.future = asyncio.get_running_loop().create_future()
+        wait.patience = asyncio.timeout(min(timeout_s, LAST_S) if self.draining else timeout_s)
         self._waits.add(wait)
         self._woken.set()
         try:
-            async with asyncio.timeout(timeout_s):
+            async with wait.patience:
                 await future
         except (TimeoutError, Unavailable):
             return False

@@ -87,6 +87,23 @@ def test_arrays_and_gzip_are_read_like_lines(tenant: Tenant, tmp_path: Path, sha
     assert sorted(each["id"] for each in tenant.statements()) == sorted(each["id"] for each in statements)
 
 
+def test_an_array_that_is_cut_off_is_stored_as_far_as_it_is_whole_and_said_to_be_cut_off(tenant: Tenant, tmp_path: Path) -> None:
+    good = [statement(id=str(uuid4())) for _ in range(2)]
+    whole = json.dumps(good)[:-1]
+    (tmp_path / "at the comma").write_text(whole + ",")
+    (tmp_path / "after a statement").write_text(whole)
+    (tmp_path / "within a line").write_text(json.dumps(good) + "\n" + whole + "\n" + json.dumps(good[0]))
+
+    ended = [tenant.run(str(tmp_path / name)) for name in ("at the comma", "after a statement", "within a line")]
+
+    assert [each.returncode for each in ended] == [1, 1, 1]
+    for each, place in zip(ended, (3, 3, 2), strict=True):
+        told, counted = each.stdout.splitlines()
+        assert told.endswith(f":{place}: The array ends in the middle: its closing bracket is missing."), told
+        assert "lines stored or there already, 1 refused" in counted
+    assert sorted(each["id"] for each in tenant.statements()) == sorted(each["id"] for each in good)
+
+
 def test_a_file_imported_again_stores_nothing_twice_even_without_ids(tenant: Tenant, tmp_path: Path) -> None:
     lines = [statement(), statement(), statement(verb="passed")]
     file = ndjson(tmp_path / "file.ndjson", *lines)

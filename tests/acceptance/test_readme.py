@@ -16,6 +16,10 @@ README = README_FILE.read_text(encoding="utf-8")
 SNIPPETS = [block for block in re.findall(r"```\n(.*?)```", README, re.DOTALL) if "curl" in block]
 COMMANDS = [command for command in re.findall(r"`testamur ([^`]+)`", README) if not command.startswith(("up", "replay"))]
 
+OLDER = """{programme: https://example.org/programmes/older, version: 1, title: There before, award: {type: Badge},
+requires: {statement: {verb: passed, activity: https://example.org/courses/latin}}}"""
+"""A programme that has its events before those that the README waits for, as the sample world's have."""
+
 
 def run(system: System, snippet: str, folder: Path) -> str:
     """Run a snippet as it stands, but for the address and the key; return what it printed."""
@@ -30,14 +34,18 @@ def run(system: System, snippet: str, folder: Path) -> str:
 
 def test_the_snippets_of_the_readme_work_one_after_the_other(system: System, tmp_path: Path) -> None:
     statement, programme = SNIPPETS
+    (tmp_path / "older.yaml").write_text(OLDER)
+    assert system.command("programme", "publish", str(tmp_path / "older.yaml")).returncode == 0
 
     sent, found = run(system, statement, tmp_path).replace("]{", "]\n{").splitlines()
+    older = run(system, "curl -u KEY:SECRET 'http://127.0.0.1:8080/v1/events?type=credential.issued&wait=10'", tmp_path)
     told = run(system, programme, tmp_path)
 
     assert len(json.loads(sent)) == 1
     assert "learners" in json.loads(found)
     assert "1 learner would gain it" in told
-    *_, issued = json.loads(told.splitlines()[-1])["events"]
+    assert json.loads(older)["events"]
+    [issued] = json.loads(told.splitlines()[-1])["events"]
     assert issued["data"]["programme"] == "https://example.org/programmes/latin"
 
 

@@ -15,6 +15,7 @@ from tests.clients.site import Site
 from tests.servers.system import System
 
 Play = Callable[..., dict[str, Any]]
+LookAt = Callable[[str, int, str], dict[str, list[str]]]
 CLIENT_S = 90
 
 
@@ -71,6 +72,17 @@ def browse() -> Play:
         return _node("browser.cjs", {"page": page, "program": installed.chromium()})
 
     return browsed
+
+
+@pytest.fixture
+def look_at() -> LookAt:
+    """Lay out a page in Chromium: `look_at(address, width, authorization)` returns the `words` in its tables and which of them are `broken`."""
+    _needs(installed.missing_browser())
+
+    def looked_at(page: str, width: int, authorization: str) -> dict[str, list[str]]:
+        return _node("words.cjs", {"page": page, "width": width, "authorization": authorization, "program": installed.chromium()})
+
+    return looked_at
 
 
 @pytest.fixture

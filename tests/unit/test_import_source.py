@@ -44,6 +44,18 @@ def test_a_broken_array_gives_up_nothing(tmp_path: Path) -> None:
     assert [line.raw for line in lines(tmp_path, b'[{"id":"a"},{"id":')] == [b'{"id":"a"}', b'{"id":']
 
 
+@pytest.mark.parametrize(("content", "number"), [
+    (b'[{"id":"a"},', 2), (b'[{"id":"a"}', 2), (b'[\n{"id":"a"}\n,\n', 2), (b'[[{"id":"a"}', 1), (b'{"id":"a"}\n[', 2),
+    (gzip.compress(b'[{"id":"a"},', mtime=0), 2),
+])
+def test_the_end_that_an_array_lacks_is_a_line_to_be_refused(tmp_path: Path, content: bytes, number: int) -> None:
+    whole, lacking = lines(tmp_path, content)
+
+    assert (whole.raw, whole.id, whole.fault) == (b'{"id":"a"}', "a", None)
+    assert (lacking.ordinal, lacking.number, lacking.id) == (2, number, None)
+    assert lacking.fault is not None
+
+
 def test_an_id_made_up_follows_from_the_line_and_how_often_it_came_before(tmp_path: Path) -> None:
     first, again, other = lines(tmp_path, b'{"x":1}\n{"x":1}\n{"x":2}\n')
 

@@ -111,12 +111,9 @@ class Documents:
             raise BadRequest("A compressed body is not taken: send it without Content-Encoding.")
         content_type = document.checked_type(request.headers.get("content-type"))
         declared = request.headers.get("content-length")
-        try:
-            content = await http.read_body(
-                cast("http.Receive", request.receive), None if declared is None else declared.encode("latin-1"),
-                limit=self._api.state.settings.max_body_bytes, deadline_s=_BODY_S)
-        except http.Disconnected as error:  # for the metrics: there is nobody to read it
-            raise BadRequest("The connection ended before the body was complete.") from error
+        content = await http.read_body(
+            cast("http.Receive", request.receive), None if declared is None else declared.encode("latin-1"),
+            limit=self._api.state.settings.max_body_bytes, deadline_s=_BODY_S)
         return Document(content, content_type)
 
     async def _list(self, context: Context, since: int | None, wanted: Conditions, version: str) -> Response:

@@ -1,5 +1,5 @@
 """The closed vocabulary of the language: its published JSON Schema, and what is wrong with a document that breaks it, in sentences."""
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from difflib import get_close_matches
 from importlib.resources import files
@@ -33,6 +33,7 @@ _FORMATS = {
     "verb": "must be the absolute IRI of a verb, or a short name that is known",
     "activity-type": "must be the absolute IRI of an activity type, or a short name that is known",
 }
+_SHORT = {"verb": vocabulary.VERBS, "activity-type": vocabulary.ACTIVITY_TYPES}
 _TYPES = {"object": "an object", "array": "a list", "string": "a text", "number": "a number", "integer": "a whole number", "boolean": "true or false"}
 _INSTEAD = {
     "template": "is not supported: say what the statement looks like by the other members of a match",
@@ -89,7 +90,7 @@ def _told(path: Path, error: Any) -> Fault:
             return path, "must be learner: one award for each registration is not supported"
         return path, "must be one of " + ", ".join(value) if len(value) > 1 else f"must be {value[0]}"
     if kind == "format":
-        return path, _FORMATS[value]
+        return path, _FORMATS[value] + _near(error.instance, _SHORT.get(value, ()))
     if kind == "oneOf":
         return path, _ONE_OF["node" if "all" in schema["properties"] else "validity" if "for" in schema["properties"] else "window"]
     if kind == "anyOf":
@@ -104,8 +105,12 @@ def _told(path: Path, error: Any) -> Fault:
 def _unknown(name: str, known: list[str]) -> str:
     if name in _INSTEAD:
         return _INSTEAD[name]
-    near = get_close_matches(name, known, 1)
-    return f"is no member that is known here (did you mean {near[0]}?)" if near else "is no member that is known here; known are " + ", ".join(known)
+    return "is no member that is known here" + (_near(name, known) or "; known are " + ", ".join(known))
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, sorted(known), 1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _known_members(path: Path) -> list[str]:

@@ -88,7 +88,7 @@ BAD = {
     HEAD + "requires:\n  all:\n    - statement:\n        vreb: passed": (
         7, "/requires/all/0/statement/vreb", "/requires/all/0/statement/vreb is no member that is known here (did you mean verb?)."),
     HEAD + "requires: {statement: {verb: pased}}": (
-        4, "/requires/statement/verb", "/requires/statement/verb must be the absolute IRI of a verb, or a short name that is known."),
+        4, "/requires/statement/verb", "/requires/statement/verb must be the absolute IRI of a verb, or a short name that is known (did you mean passed?)."),
     HEAD + "requires: {}": (4, "/requires", f"/requires {ONE_OF}."),
     HEAD + f"requires: {{any: [{LEAF}], all: [{LEAF}]}}": (4, "/requires", f"/requires {ONE_OF}."),
     HEAD + "requires:\n  any: []": (5, "/requires/any", "/requires/any must not be empty."),
