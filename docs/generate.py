@@ -1,6 +1,6 @@
 """Write the documents that are made from code: `python -m docs.generate`; with `--check` only say which are out of date, and end with 1."""
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from services.cli import app
+from services.core import vocabulary
 from services.runtime.settings import Settings
 
 DOCS = Path(__file__).parent
@@ -34,7 +35,22 @@ def commands_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"settings.md": settings_page, "commands.md": commands_page}
+def vocabulary_page() -> str:
+    """Return docs/vocabulary.md."""
+    lines = [
+        "# Short names", "",
+        "Made from `services/core/vocabulary.py` by `make docs`. A rule may name verbs and types so; each name stands for all its IRIs alike,", (
+            "with `http://` or `https://` and with or without `www.`. Any other verb or type is named by its IRI, written as it is sent. "
+            "Queries of xAPI compare IRIs as they are."),
+        *_names("Verbs", vocabulary._VERB_HOMES, vocabulary._VERB_ALIASES),  # noqa: SLF001 - the page is these tables
+        *_names("Types of activities", vocabulary._TYPE_HOMES, vocabulary._TYPE_ALIASES),  # noqa: SLF001 - as above
+        "", "## Extensions", "", "Of several in one statement the first in the list counts.", "", "| what it says | IRIs |", "|---|---|",
+        *(f"| {name} | {_listed(iris)} |" for name, iris in sorted(vocabulary._EXTENSIONS.items())),  # noqa: SLF001 - as above
+    ]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"settings.md": settings_page, "commands.md": commands_page, "vocabulary.md": vocabulary_page}
 
 
 def main() -> None:
@@ -54,6 +70,21 @@ def _default(field: FieldInfo) -> str:
     if field.default is None:
         return "none"
     return f"`{field.default}`".replace(HOME, "~") if str(field.default) else "empty"
+
+
+def _names(title: str, homes: Sequence[str], aliases: Mapping[str, str]) -> Iterator[str]:
+    """Yield the table of names: by their words, where these mean it under all `homes`, and by the other IRIs."""
+    yield from ("", f"## {title}", "", f"A word means it under each of {_listed(homes)}.", "", "| name | words | and |", "|---|---|---|")
+    words = {word: short for iri, short in aliases.items() for home in homes if iri.startswith(home) and all(
+        aliases.get(each + (word := iri.removeprefix(home))) == short for each in homes)}
+    for name in sorted(set(aliases.values())):
+        own = [word for word, short in words.items() if short == name]
+        others = [iri for iri, short in aliases.items() if short == name and not any(iri == home + word for home in homes for word in own)]
+        yield f"| `{name}` | {_listed(own)} | {_listed(others)} |"
+
+
+def _listed(iris: Iterable[str]) -> str:
+    return ", ".join(f"`{iri}`" for iri in iris)
 
 
 def _cell(text: str | None) -> str:
