@@ -184,6 +184,18 @@ async def test_people_get_a_page_in_which_nothing_of_others_is_markup(tenant: Te
         assert shown in answer.text
 
 
+async def test_the_page_names_who_took_an_award_back_and_why(tenant: Tenant) -> None:
+    await publish(tenant, rule())
+    await graduate(tenant)
+    held = await awarded(tenant)
+    await tenant.client.post(f"/v1/credentials/{held['id']}/revoke", json={"reason": "<i>copied</i>"})
+    await awarded(tenant, state="revoked")
+
+    page = (await tenant.client.get(f"/v1/learners/{held['learner']}/programmes/maths/explain", headers=HTML)).text
+
+    assert re.search(r"&lt;i&gt;copied&lt;/i&gt; <span[^>]*>\(by [^)]+ at https://lrs.example.org\)", page)
+
+
 async def test_the_page_says_what_would_meet_the_rule(tenant: Tenant) -> None:
     await publish(tenant, rule())
     learner = await tenant.learner(ADA, await tenant.post(passed("algebra")))
