@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from services.projector.decider import batch, sweeps
+from services.projector.decider import batch, judging, sweeps
 from services.projector.decider.deciding import Deciding
 from services.projector.projections import learners_wakes
 from services.runtime.evaluation import judge, load
@@ -20,7 +20,7 @@ PLANTED: dict[str, tuple[Any, str]] = {
     "a void wakes nobody": (learners_wakes, "_judged"),
     "a publication wakes nobody": (learners_wakes, "_sweep"),
     "a decision wakes nobody": (learners_wakes, "_decided"),
-    "time wakes nobody": (batch, "set_timers"),
+    "time wakes nobody": (judging, "set_timers"),
     "what was revoked by hand counts on": (load, "_load_barred"),
 }
 
