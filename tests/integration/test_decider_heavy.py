@@ -1,4 +1,5 @@
 """Learners and tenants that are too much for a batch: they are judged slowly and apart, or later, and everybody else is decided about meanwhile."""
+import asyncio
 import threading
 import time
 from typing import Any
@@ -8,12 +9,14 @@ import pytest
 
 from services.projector.decider import decider, judging, metrics
 from services.projector.decider.batch import decide
+from services.projector.decider.turn import Turn
+from services.projector.turns import Turns
 from services.runtime.evaluation import load
 from services.runtime.evaluation.catalog import Catalogs
 from services.runtime.evaluation.judge import judge_programme
 from services.runtime.log import NewRecord
 from services.runtime.log.memory_log import MemoryLog
-from tests.integration.deciding import deciding, decisions, did, fold_all, ifi_of, make, passes, post, programme, publish, ready, settled, story
+from tests.integration.deciding import HASHES, deciding, decisions, did, fold_all, ifi_of, make, passes, post, programme, publish, ready, settled, story
 from tests.integration.projecting import append, fetch, until
 
 ALL_FOUR = [(name, 1, 1, "issued") for name in ("ada", "bo", "cy", "di")]
@@ -136,3 +139,29 @@ async def test_a_tenant_whose_programmes_cannot_be_read_keeps_no_other_tenant_wa
         monkeypatch.undo()
         await settled(database, log)
     assert len(await decisions(database)) == 2
+
+
+async def test_folds_have_their_time_after_a_learner_who_was_judged_alone(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, rests, ahead = MemoryLog(1), list[float](), [0.0]
+    turns = Turns(lambda: time.monotonic() + ahead[0])
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+        ahead[0] += seconds
+
+    async def rested() -> bool:
+        return bool(rests)
+
+    monkeypatch.setattr(decider, "Turn", lambda turns: Turn(turns, rest))
+    async with ready(database, log, did("ada", "rope")):
+        with turns.folding():
+            ahead[0] += 60
+            one = decider.Decider(database, log, HASHES, turns)
+            one._deciding.apart.add(1, [load.Members((ifi_of("ada"),), ("mailto:ada@example.org",))])
+            work = asyncio.create_task(one._run_apart())
+            await until(rested)
+            one._stopping = True
+            one._set_apart.set()
+            await work
+    assert len(one._deciding.apart) == 0
+    assert 0.01 < sum(rests) <= 15
