@@ -3,7 +3,7 @@ import asyncio
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import asyncpg
 import structlog
@@ -44,6 +44,8 @@ class Lane:
         self._room = asyncio.Event()
         self.statements = self._bytes = 0
         """Statements in `records`."""
+        self._urgent: int | None = None
+        """The offset of the first of `records` that is no statements, but a decision or a link."""
         self._verified = False
         self._reading: asyncio.Task[None] | None = None
 
@@ -72,6 +74,7 @@ class Lane:
         self.stop()
         self.records.clear()
         self.statements = self._bytes = 0
+        self._urgent = None
         self._room.set()
         self._reading = asyncio.create_task(self._read(), name=f"{self.cursor.name}/{self.cursor.partition}")
         self._reading.add_done_callback(lambda _done: self._came([]))
@@ -98,6 +101,10 @@ class Lane:
         if tick.offset == self.next_offset and self._verified and self._reading is not None and not self._reading.done():
             self._keep([self._reader.bare(tick, self.head)])
 
+    def is_urgent(self, limit: int | None) -> bool:
+        """Return whether there is something before the offset `limit` that somebody looks out for, and that comes alone: a decision, a link."""
+        return self._urgent is not None and (limit is None or self._urgent < limit)
+
     def settle(self) -> int:
         """Forget what the cursor has passed; return how many statements that were."""
         folded = 0
@@ -106,6 +113,8 @@ class Lane:
             folded += len(record.items)
             self._bytes -= len(record.value)
         self.statements -= folded
+        if self._urgent is not None and self._urgent < self.cursor.position:
+            self._urgent = _first_urgent(self.records)
         self._make_room()
         return folded
 
@@ -144,6 +153,8 @@ class Lane:
         self.records.extend(records)
         self.statements += sum(len(record.items) for record in records)
         self._bytes += sum(len(record.value) for record in records)
+        if self._urgent is None:
+            self._urgent = _first_urgent(records)
         self.heard = time.monotonic()
         self._make_room()
         self._came(records)
@@ -154,3 +165,7 @@ class Lane:
             self._room.set()
         else:
             self._room.clear()
+
+
+def _first_urgent(records: Iterable[Record]) -> int | None:
+    return next((record.offset for record in records if record.other is not None), None)

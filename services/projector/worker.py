@@ -194,8 +194,10 @@ class Worker:
 
     @property
     def _may_fold(self) -> bool:
-        """Whether it is time to fold, or enough is there."""
-        return not self._gathers or time.monotonic() >= self._due() or sum(lane.statements for lane in self._lanes.values()) >= WORTH_A_RUN
+        """Whether it is time to fold, or enough is there, or what nobody should wait for."""
+        if not self._gathers or time.monotonic() >= self._due() or sum(lane.statements for lane in self._lanes.values()) >= WORTH_A_RUN:
+            return True
+        return any(lane.is_urgent(self._limit(partition)) for partition, lane in self._lanes.items())
 
     def _limit(self, partition: int) -> int | None:
         """Return the offset from which on nothing may be folded yet."""

@@ -59,6 +59,19 @@ async def test_an_award_is_revoked_by_hand_for_good_and_the_next_has_another_id(
     assert [(each["id"], each["state"]) for each in listed["credentials"]] == [(held["id"], "revoked"), (anew["id"], "issued")]
 
 
+async def test_the_explanation_says_that_what_was_shown_before_a_revocation_by_hand_counts_no_more(tenant: Tenant) -> None:
+    await publish(tenant, rule())
+    held = await graduate(tenant)
+
+    await revoke(tenant, held["id"])
+
+    explained = await tenant.get(f"/v1/learners/{await tenant.learner(ADA)}/programmes/maths/explain")
+    algebra, elective = explained["tree"]["of"]
+    logic, geometry = elective["of"]
+    assert algebra["passed_over"] == logic["passed_over"] == ["1 from before an award was revoked by hand"]
+    assert geometry["passed_over"] == []
+
+
 async def test_a_suspended_credential_comes_back_and_its_programme_says_so_meanwhile(tenant: Tenant) -> None:
     await publish(tenant, rule(more="on: {input_voided: suspend}"))
     algebra = passed("algebra", timestamp="2025-01-01T00:00:00Z")

@@ -16,7 +16,7 @@ from services.core.keys import key128
 from services.core.rules import language
 from services.core.rules.course import CourseStructure, structure
 from services.core.rules.evaluate import evaluate
-from services.core.rules.facts import Award, Fact
+from services.core.rules.facts import Award, Evidence, Fact
 from services.core.rules.outcome import Outcome
 from services.core.rules.tree import Programme
 from tests.properties import rules_programmes as universe
@@ -73,7 +73,7 @@ class World:
 
     def outcome(self, as_of: int) -> Outcome:
         """Return what the services say at an instant."""
-        return evaluate(self.read, *self.known, self.structures, as_of, self.last_end)
+        return evaluate(self.read, Evidence(*self.known), self.structures, as_of, self.last_end)
 
     def instants(self, most: int = 8) -> list[int]:
         """Return some of the instants at which anything may change, and of those just before."""

@@ -14,6 +14,7 @@ from services.core import vocabulary
 from services.core.rules import language
 from services.core.rules.calendar import FIRST, LAST
 from services.core.rules.evaluate import evaluate
+from services.core.rules.facts import NOTHING, Evidence
 from services.core.rules.outcome import Explained, Outcome
 from services.core.rules.wake_keys import key_of_programme, keys_of, keys_of_award, keys_of_fact
 from tests.properties.rules_bugs import AWARDS, BUGS, FOR, PLAIN, SEQUENCE, SUM, UNITS, WINDOW
@@ -110,7 +111,7 @@ def test_what_shares_no_key_with_a_programme_changes_nothing_of_it(world: World)
 @MANY
 @given(worlds())
 def test_nobody_of_whom_nothing_is_known_meets_a_rule(world: World) -> None:
-    assert not any(evaluate(world.read, (), (), world.structures, as_of).met for as_of in (FIRST, 0, LAST))
+    assert not any(evaluate(world.read, NOTHING, world.structures, as_of).met for as_of in (FIRST, 0, LAST))
 
 
 @FEWER
@@ -122,7 +123,7 @@ def test_the_order_in_which_evidence_comes_does_not_matter(world: World) -> None
         for seed in (1, 2):
             random.Random(seed).shuffle(facts)
             random.Random(seed).shuffle(awards)
-            assert evaluate(world.read, facts, awards, world.structures, as_of, world.last_end) == expected
+            assert evaluate(world.read, Evidence(facts, awards), world.structures, as_of, world.last_end) == expected
 
 
 @FEWER

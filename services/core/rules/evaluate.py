@@ -1,16 +1,17 @@
 """Whether a learner has what a programme asks for, since when and until when, and why: a pure function of a set of facts and awards."""
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from services.core.rules.calendar import FIRST, add, subtract
 from services.core.rules.course import CourseStructure
 from services.core.rules.done import Moment
 from services.core.rules.explained import Explaining
-from services.core.rules.facts import Award, Fact
+from services.core.rules.facts import NOTHING, Award, Evidence, Fact
 from services.core.rules.intervals import met_when
 from services.core.rules.leaves import Gathering, Leaf
 from services.core.rules.match import Known
 from services.core.rules.order import Slices, first_of
 from services.core.rules.outcome import Explained, Input, Outcome
+from services.core.rules.passed_over import OF_THE_LAST, REVOKED_BY_HAND
 from services.core.rules.tree import LeafNode, Node, Programme, leaves_of
 from services.core.rules.windows import FOREVER
 from services.core.rules.witness import Witnesses, inputs
@@ -18,14 +19,15 @@ from services.core.rules.worded import Wording
 
 
 def evaluate(
-    programme: Programme, facts: Sequence[Fact], awards: Sequence[Award], courses: Mapping[str, CourseStructure], as_of: int,
-    last_end: int | None = None,
+    programme: Programme, evidence: Evidence, courses: Mapping[str, CourseStructure], as_of: int, last_end: int | None = None, barred: Evidence = NOTHING,
 ) -> Outcome:
-    """Return what the programme says of a learner with these facts and awards, in whatever order they come.
+    """Return what the programme says of a learner with this evidence, in whatever order it comes.
 
     `courses` gives the structure of cmi5 courses by IRI; `last_end` is the valid_until of the learner's last award of this programme that expired under
-    `validity: {for: …}`, None if there is none. Facts and awards of after `as_of` do not count, but for what may change.
+    `validity: {for: …}`, None if there is none. Facts and awards of after `as_of` do not count, but for what may change. `barred` counts no more, for an award
+    was revoked by hand after it; it is only named in words.
     """
+    facts, awards = evidence
     if programme.validity is None or programme.validity.length is None:
         last_end = None
     bound = FIRST if last_end is None else subtract(last_end, programme.renewal.open) if programme.renewal.open else last_end
@@ -45,7 +47,7 @@ def evaluate(
 
     def word(tree: Explained) -> Explained:
         earlier = [fact for fact in facts if fact.at < bound]
-        return Wording(moment, leaves, gathering, as_of, earlier).put(programme.requires, tree)
+        return Wording(moment, leaves, gathering, as_of, {OF_THE_LAST: Evidence(earlier), REVOKED_BY_HAND: barred}).put(programme.requires, tree)
 
     def rest() -> tuple[Input, ...]:
         return inputs(Witnesses(moment, known, courses).of(programme.requires, first_of(done))) if done else ()

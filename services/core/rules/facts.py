@@ -1,4 +1,5 @@
 """What rules are evaluated over: the standing statements of a learner, and the learner's awards."""
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -42,3 +43,13 @@ class Award(NamedTuple):
     revoked: bool = False
     valid_until: int | None = None
     """Its end as known, which the clause foresees; None: it has none."""
+
+
+class Evidence(NamedTuple):
+    """Of a learner, what somebody speaks of."""
+
+    facts: Sequence[Fact] = ()
+    awards: Sequence[Award] = ()
+
+
+NOTHING = Evidence()

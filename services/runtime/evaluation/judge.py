@@ -1,6 +1,7 @@
 """One learner, one matter, one moment: what holds, and which entries the ledger lacks. Pure: deciders, previews, explanations and doctors share it."""
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -21,7 +22,7 @@ from services.core.decide import (
 )
 from services.core.evidence import ATTEMPTED, Facts
 from services.core.rules.evaluate import evaluate
-from services.core.rules.facts import Award
+from services.core.rules.facts import NOTHING, Award, Evidence, Fact
 from services.core.rules.outcome import Input, Outcome
 from services.core.rules.tree import Credentials, leaves_of
 from services.core.timeline import stored_of
@@ -31,6 +32,7 @@ from services.runtime.evaluation.load import COURSE, PROGRAMME, Barred, Course, 
 from services.runtime.evaluation.moment import Moment
 
 _MOST_STEPS = 64
+Known = TypeVar("Known", Fact, Award)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +118,16 @@ def _may_complete(said: Facts, course: Course) -> bool:
 class _Judge:
     """One programme of one learner."""
 
-    __slots__ = ("_as_of", "_awards", "_catalog", "_facts", "_iri", "_person")
+    __slots__ = ("_as_of", "_awards", "_barred", "_catalog", "_facts", "_iri", "_person")
 
     def __init__(self, person: Person, iri: str, catalog: Catalog, moment: Moment) -> None:
         barred = [one for one in person.barred if one.programme == iri]
         self._person, self._iri, self._catalog, self._as_of = person, iri, catalog, moment.as_of
-        self._facts = [fact for fact in person.facts if not _is_barred(barred, fact.ifi, fact.seq)] if barred else person.facts
-        self._awards = [award for award in person.awards if not _is_barred(barred, award.ifi, award.seq)] if barred else list(person.awards)
+        self._facts, self._awards, self._barred = person.facts, list(person.awards), NOTHING
+        if barred:
+            self._facts, facts = _parted(person.facts, barred)
+            self._awards, awards = _parted(person.awards, barred)
+            self._barred = Evidence(facts, awards)
 
     def judge(self) -> Judgement:
         """Judge what is held, and what could be if nothing is."""
@@ -193,7 +198,7 @@ class _Judge:
 
     def _evaluate(self, version: Version, after: int | None, as_of: int | None = None) -> Outcome:
         at = self._as_of if as_of is None else as_of
-        return evaluate(version.programme, self._facts, self._awards, self._catalog.courses, at, after)
+        return evaluate(version.programme, Evidence(self._facts, self._awards), self._catalog.courses, at, after, self._barred)
 
     def _last_end(self, holdings: Iterable[Holding], version: Version) -> int | None:
         """Return the end of the last award that expired, where awards are good for a length of time."""
@@ -228,7 +233,7 @@ class _Judge:
 
     def _grants(self, version: Version, leaf: Credentials, after: int | None, awards: list[Award]) -> bool:
         """Return whether these awards are what a clause asks for."""
-        return evaluate(msgspec.structs.replace(version.programme, requires=leaf), (), awards, {}, self._as_of, after).met
+        return evaluate(msgspec.structs.replace(version.programme, requires=leaf), Evidence((), awards), {}, self._as_of, after).met
 
     def _lapse(self, holding: Holding, version: Version) -> int | None:
         """Return from when on the rule was not met for time alone, by the evidence there is now; None if that never met it since the award began."""
@@ -258,5 +263,10 @@ def _count(holdings: Iterable[Holding], ifi: UUID) -> int:
     return max((holding.held.n for holding in holdings if holding.ifi == ifi), default=0)
 
 
-def _is_barred(barred: Iterable[Barred], ifi: UUID, seq: int) -> bool:
-    return any(seq <= one.seq and ifi in one.ifis for one in barred)
+def _parted(evidence: Iterable[Known], barred: Sequence[Barred]) -> tuple[list[Known], list[Known]]:
+    """Return what counts, and what is barred."""
+    counting: list[Known] = []
+    gone: list[Known] = []
+    for each in evidence:
+        (gone if any(each.seq <= one.seq and each.ifi in one.ifis for one in barred) else counting).append(each)
+    return counting, gone

@@ -1,4 +1,5 @@
 """What a learner has, in few words: facts and awards on days of 2023, and the programmes beside this file."""
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from services.core.evidence import Facts
 from services.core.keys import key64, key128
 from services.core.rules.course import CourseStructure
 from services.core.rules.evaluate import evaluate
-from services.core.rules.facts import Award, Fact
+from services.core.rules.facts import Award, Evidence, Fact
 from services.core.rules.language import parse
 from services.core.rules.outcome import Outcome
 from services.core.rules.tree import Programme
@@ -59,8 +60,14 @@ def rule(requires: str, **more: str) -> Programme:
     return parse(f"programme: https://lrs.example.org/programmes/p\nversion: 1\ntitle: P\n{rest}requires: {requires}\n")
 
 
-def outcome(of: Programme, *known: Fact | Award, on: str, courses: dict[str, CourseStructure] | None = None, last_end: str | None = None) -> Outcome:
+def outcome(
+    of: Programme, *known: Fact | Award, on: str, courses: dict[str, CourseStructure] | None = None, last_end: str | None = None,
+    barred: Sequence[Fact | Award] = (),
+) -> Outcome:
     """Return what a programme says of a learner at the beginning of a day, or at a time of it."""
-    facts = [each for each in known if isinstance(each, Fact)]
-    awards = [each for each in known if isinstance(each, Award)]
-    return evaluate(of, facts, awards, courses or {}, day(on), None if last_end is None else day(last_end))
+    return evaluate(of, evidence(known), courses or {}, day(on), None if last_end is None else day(last_end), evidence(barred))
+
+
+def evidence(known: Sequence[Fact | Award]) -> Evidence:
+    """Return it sorted out."""
+    return Evidence([each for each in known if isinstance(each, Fact)], [each for each in known if isinstance(each, Award)])

@@ -2,6 +2,7 @@
 from services.core.rules.calendar import FIRST, LAST
 from services.core.rules.checks import Published, find_cycle
 from services.core.rules.evaluate import evaluate
+from services.core.rules.facts import NOTHING
 from services.core.rules.language import parse
 
 HOME = "https://lrs.example.org/"
@@ -59,4 +60,4 @@ def test_a_ring_is_found_behind_another_one_and_other_rings_are_none_of_its_busi
 def test_a_ring_that_was_closed_all_the_same_awards_nothing_by_itself() -> None:
     ring = [published("a", needs("b")), published("b", needs("a"))]
 
-    assert not any(evaluate(version.programme, (), (), {}, instant).met for version in ring for instant in (FIRST, 0, LAST))
+    assert not any(evaluate(version.programme, NOTHING, {}, instant).met for version in ring for instant in (FIRST, 0, LAST))

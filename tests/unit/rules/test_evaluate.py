@@ -6,7 +6,7 @@ import pytest
 
 from services.core.rules.calendar import FIRST, LAST, add, span, subtract
 from services.core.rules.evaluate import evaluate
-from services.core.rules.facts import Fact
+from services.core.rules.facts import Evidence, Fact
 from services.core.rules.windows import cycle_end
 from tests.unit.rules.given import DAY, award, day, fact, outcome, programme, rule
 
@@ -149,7 +149,7 @@ def test_a_rule_over_ten_thousand_facts_is_evaluated_in_a_moment() -> None:
     known = [award(1, "https://state.example.org/achievements/assistant", "2003-01-01")]
     began = time.process_time()
 
-    assert evaluate(hours, facts, known, {}, day("2016-09-01")).met
+    assert evaluate(hours, Evidence(facts, known), {}, day("2016-09-01")).met
     assert time.process_time() - began < 1
 
 

@@ -1,6 +1,7 @@
 """What a clause lacks: how much of how much there is, what would meet it, and what came too early."""
 import pytest
 
+from services.core.rules.facts import Award, Fact
 from services.core.rules.outcome import Amount, Explained, Outcome
 from services.core.rules.tree import Programme
 from tests.unit.rules.given import ASSERTED, NONE, award, fact, outcome, programme, rule
@@ -172,6 +173,14 @@ def test_an_expired_credential_and_a_pass_for_an_award_that_ended_are_told() -> 
 
     assert outcome(held, award(1, "x:a", "2022-01-01", valid_until="2023-01-01"), on=ON).worded.passed_over == ("1 expired",)
     assert outcome(again, fact(1, "a", "2022-01-01"), on=ON, last_end="2023-01-01").worded.passed_over == ("1 from before the last award ended",)
+
+
+def test_what_counts_no_more_since_an_award_was_revoked_by_hand_is_told() -> None:
+    passed, held = rule("{statement: {verb: passed, activity: https://courses.example.org/a}}"), rule("{credential: {achievement: 'x:a'}}")
+    barred: list[Fact | Award] = [fact(1, "a", "2022-01-01"), fact(2, "b", "2022-01-01"), award(3, "x:a", "2022-01-01"), award(4, "x:b", "2022-01-01")]
+
+    assert outcome(passed, on=ON, barred=barred).worded.passed_over == ("1 from before an award was revoked by hand",)
+    assert outcome(held, on=ON, barred=barred).worded.passed_over == ("1 from before an award was revoked by hand",)
 
 
 def test_one_that_fails_for_several_reasons_is_one() -> None:
