@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from services.core.timeline import seq_of
+from services.projector import worker
 from services.projector.commit import open_connection
 from services.projector.cursor import Step, acquire, advance, clear_halt, free_leases
 from services.projector.projections.statements import StatementsProjection
@@ -19,6 +20,7 @@ from services.runtime.log import NewRecord
 from services.runtime.log.memory_log import MemoryLog
 from services.runtime.postgres import connect
 from services.runtime.visibility import Visibility
+from tests.integration.deciding import link
 from tests.integration.projecting import append, fetch, projector, record, statement, until, until_folded, voiding
 
 
@@ -277,6 +279,22 @@ async def test_a_projection_that_nobody_waits_for_lets_records_gather_and_hurrie
             [position] = await append(log, record(n % 2, statement(uuid4())))
             assert await visibility.until_folded("learners", position, 10)
         assert Counting.runs - runs >= 5
+
+
+async def test_what_is_no_statement_is_folded_at_once_with_all_that_gathers_before_it(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = MemoryLog(2)
+    both: list[Projection] = [StatementsProjection(), Counting()]
+    async with projector(database, log, projections=both), Visibility(database) as visibility:
+        await until_folded(database, log, "learners")
+        monkeypatch.setattr(worker, "LEAST_APART_S", 3600.0)
+        monkeypatch.setattr(worker, "RUN_APART_S", 3600.0)
+        runs = Counting.runs
+        [gathers] = await append(log, record(0, statement(uuid4())))
+        assert await visibility.until_visible(gathers, 10)
+        assert Counting.runs == runs
+        await append(log, link(log, uuid4(), "ada", "bob"))
+        await until_folded(database, log, "learners")
+        assert Counting.runs == runs + 1
 
 
 async def test_a_deadlock_is_retried_and_both_partitions_go_on(database: str) -> None:
