@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 from services.runtime.log import LogEnd
 
-_LATELY_S = 1.0
-"""Long enough that a run which waits half a second for the disk is not taken for a load that folds cannot keep up with."""
-_AT_LEISURE, _PRESSED = 0.8, 0.92
+_LATELY_S = 2.5
+"""Long enough that a moment in which Postgres is slow (a checkpoint, a visit of autovacuum) is not taken for a load that folds cannot keep up with."""
+_AT_LEISURE, _PRESSED = 0.86, 0.94
 """Folds that are at work for no more of the time than the first get done at leisure what they have to do; beyond the second they have more than they can."""
 
 
