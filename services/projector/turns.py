@@ -9,10 +9,16 @@ from contextlib import contextmanager
 
 from services.runtime.log import LogEnd
 
-_LATELY_S = 2.5
-"""Long enough that a moment in which Postgres is slow (a checkpoint, a visit of autovacuum) is not taken for a load that folds cannot keep up with."""
-_AT_LEISURE, _PRESSED = 0.86, 0.94
+_LATELY_S = 1.0
+"""What part of the time there were runs is said of about so long."""
+_AT_LEISURE, _PRESSED = 0.75, 0.85
 """Folds that are at work for no more of the time than the first get done at leisure what they have to do; beyond the second they have more than they can."""
+_WAITING_S = 2.5
+"""What waits for them is said of about so long: a moment in which Postgres is slow, as at the end of a checkpoint, is no load that they cannot keep up with."""
+_LITTLE, _MUCH = 120, 220
+"""So much waits after a run when folds keep up with ease, and when they do not."""
+RECORD = 4
+"""A record costs as much as so many statements, besides its own."""
 
 
 class Turns:
@@ -25,12 +31,19 @@ class Turns:
         self._places: dict[int, int] = {}
         self._followers: dict[Callable[[], object], Callable[[], object]] = {}
         self._folding, self._share, self._seen = 0, 0.0, clock()
+        self._waiting, self._noted = 0.0, clock()
 
     @property
     def pressure(self) -> float:
-        """How hard folds are pressed, 0 to 1: by the part of the time in which a run of some projection was under way lately."""
+        """How hard folds are pressed, 0 to 1: by the part of the time in which a run of some projection was under way lately, and by what waited after runs."""
         self._look()
-        return min(1.0, max(0.0, (self._share - _AT_LEISURE) / (_PRESSED - _AT_LEISURE)))
+        return min(_between(_AT_LEISURE, _PRESSED, self._share), _between(_LITTLE, _MUCH, self._waiting))
+
+    def left(self, records: int, statements: int) -> None:
+        """Note what waits after a run of what follows."""
+        waiting, now = statements + RECORD * records, self.clock()
+        self._waiting = waiting + (self._waiting - waiting) * math.exp((self._noted - now) / _WAITING_S)
+        self._noted = now
 
     @contextmanager
     def folding(self) -> Iterator[None]:
@@ -74,3 +87,8 @@ class Turns:
         """Let the others look at `ends`."""
         for told in self._followers.values():
             told()
+
+
+def _between(least: float, most: float, value: float) -> float:
+    """Return 0 up to `least`, 1 from `most` on, and what is between in proportion."""
+    return min(1.0, max(0.0, (value - least) / (most - least)))

@@ -8,7 +8,7 @@ _TURN_S = 0.002
 """How long one computes before others have their turn: a run awaits some twenty answers of Postgres, and each may find somebody computing."""
 _SMALL_S = 0.05
 """What takes no longer in all is never held up on its way."""
-_RESTS = 20
+_RESTS = 15
 """While folds are pressed as hard as can be, one rests so many times as long as one works; when it is half as hard, a quarter of that."""
 _LONGEST_S, _ON_ITS_WAY_S = 0.25, 1.0
 """A transaction that rests must not look frozen to Postgres, which ends it then: so long at a time, and so long in all; what else is owed is paid after it."""
