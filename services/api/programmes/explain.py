@@ -18,7 +18,7 @@ from services.api.moments import learner_at, moment_of
 from services.api.pieces import Pieces
 from services.api.programmes import entries, explain_page
 from services.api.programmes.entries import instant
-from services.api.programmes.judging import Judging, judge, left_to_people
+from services.api.programmes.judgements import Judgements, judge, left_to_people
 from services.core.errors import NotFound, Unavailable
 from services.core.evidence import unpack
 from services.core.rules import cmi5
@@ -54,9 +54,9 @@ class _Case:
 class Explanations:
     """Explains."""
 
-    def __init__(self, api: Api, judging: Judging) -> None:
-        """`judging` is shared with the lists of programmes."""
-        self._api, self._judging = api, judging
+    def __init__(self, api: Api, judgements: Judgements) -> None:
+        """`judgements` is shared with the lists of programmes."""
+        self._api, self._judgements = api, judgements
 
     async def get(self, request: Request) -> Response:
         """Explain how a learner stands with a programme at a moment: clause by clause, with the statements each rests on.
@@ -73,18 +73,18 @@ class Explanations:
         said = await self._said(case, asked)
         if not explain_page.wants_page(request.headers.get("accept")):
             return json_answer(said, through=who.through, headers={"Vary": "Accept"})
-        [learner] = await self._judging.named(caller, [case.person.members])
+        [learner] = await self._judgements.named(caller, [case.person.members])
         return explain_page.answer(said, case.version.programme, learner, through=who.through, incomplete=who.incomplete)
 
     async def _case(self, caller: Caller, key: UUID, slug: str, asked: Asked) -> _Case:
-        moment = await self._judging.moment(caller, asked)
+        moment = await self._judgements.moment(caller, asked)
         catalog = await self._catalog(caller, slug, moment)
         latest = catalog.of_slug(slug)
         if latest is None:
             raise NotFound("No programme in force has this slug.")
         iri = latest.programme.iri
-        person = await self._judging.person(caller, key, moment, catalog)
-        await self._judging.with_facts(caller, [person], moment, [version for (of, _), version in catalog.versions.items() if of == iri])
+        person = await self._judgements.person(caller, key, moment, catalog)
+        await self._judgements.with_facts(caller, [person], moment, [version for (of, _), version in catalog.versions.items() if of == iri])
         judgement = await judge(person, iri, catalog, moment)
         if judgement.version is None or judgement.outcome is None:
             raise Unavailable("The version of the programme that judges this award cannot be read by this version of Testamur.")
@@ -92,10 +92,10 @@ class Explanations:
 
     async def _catalog(self, caller: Caller, slug: str, moment: Moment) -> Catalog:
         """Return the programmes of the moment; where this one was not published yet then, with the first version there ever was."""
-        catalog = await self._judging.catalog(caller, moment)
+        catalog = await self._judgements.catalog(caller, moment)
         if catalog.of_slug(slug) is not None:
             return catalog
-        now = await self._judging.catalog(caller, await self._judging.moment(caller, Asked(None, None)))
+        now = await self._judgements.catalog(caller, await self._judgements.moment(caller, Asked(None, None)))
         first = next((version for version in now.versions.values() if version.programme.slug == slug), None)
         return catalog if first is None else catalog.proposing(first)
 
@@ -200,12 +200,12 @@ def _differences(case: _Case) -> list[dict[str, Any]]:
     return found[:_MOST_SHOWN]
 
 
-def router(api: Api, judging: Judging) -> APIRouter:
+def router(api: Api, judgements: Judgements) -> APIRouter:
     """Return the route of this file."""
     routes = APIRouter(tags=["programmes"])
     page: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
     described = answers(Explained, "Clause by clause; a page for people where `Accept` prefers text/html.")
     described[200]["content"] = page
     add_read(
-        routes, PATH, Explanations(api, judging).get, summary="Why, or why not", operation_id="getExplanation", parameters=MOMENT, responses=described)
+        routes, PATH, Explanations(api, judgements).get, summary="Why, or why not", operation_id="getExplanation", parameters=MOMENT, responses=described)
     return routes

@@ -13,7 +13,7 @@ from services.api.moments import learner_at, moment_of
 from services.api.paging import PAGING, page_asked
 from services.api.programmes import entries
 from services.api.programmes.entries import Standing, instant
-from services.api.programmes.judging import Judging, judge, left_to_people
+from services.api.programmes.judgements import Judgements, judge, left_to_people
 from services.runtime.evaluation.catalog import Catalog, Version
 from services.runtime.evaluation.judge import Judgement
 from services.runtime.evaluation.load import PROGRAMME, Person
@@ -25,9 +25,9 @@ PARAMETERS = (*MOMENT, *PAGING)
 class LearnersStandings:
     """Says how a learner stands with programmes."""
 
-    def __init__(self, api: Api, judging: Judging) -> None:
-        """`judging` is shared with explanations and previews."""
-        self._api, self._judging = api, judging
+    def __init__(self, api: Api, judgements: Judgements) -> None:
+        """`judgements` is shared with explanations and previews."""
+        self._api, self._judgements = api, judgements
 
     async def get(self, request: Request) -> Response:
         """Give a page of programmes in the order of their slugs."""
@@ -37,13 +37,13 @@ class LearnersStandings:
         asked, page = moment_of(params), page_asked(self._api.cursors, caller, request.scope["path"], params)
         await self._api.until_folded(request)
         who = await learner_at(self._api, caller, key, asked)
-        moment = await self._judging.moment(caller, asked)
-        catalog = await self._judging.catalog(caller, moment)
-        person = await self._judging.person(caller, key, moment, catalog)
+        moment = await self._judgements.moment(caller, asked)
+        catalog = await self._judgements.catalog(caller, moment)
+        person = await self._judgements.person(caller, key, moment, catalog)
         after = (str(page.after[0]), str(page.after[1])) if page.after else ("", "")
         listed = sorted((version for version in _concerned(catalog, person) if _place(version) > after), key=_place)[: page.wanted]
         versions, following = page.cut(listed, _place)
-        await self._judging.with_facts(caller, [person], moment, _reading(catalog, person, {version.programme.iri for version in versions}))
+        await self._judgements.with_facts(caller, [person], moment, _reading(catalog, person, {version.programme.iri for version in versions}))
         awards = await entries.of_awards(self._api, caller, person.members.ifis, None, moment.known, moment.as_of)
         shown = []
         for version in versions:
@@ -95,10 +95,10 @@ def _shown(latest: Version, judgement: Judgement, awards: Mapping[tuple[UUID, in
     }
 
 
-def router(api: Api, judging: Judging) -> APIRouter:
+def router(api: Api, judgements: Judgements) -> APIRouter:
     """Return the route of this file."""
     routes = APIRouter(tags=["programmes"])
     add_read(
-        routes, PATH, LearnersStandings(api, judging).get, summary="A learner's programmes", operation_id="getLearnersProgrammes", parameters=PARAMETERS,
+        routes, PATH, LearnersStandings(api, judgements).get, summary="A learner's programmes", operation_id="getLearnersProgrammes", parameters=PARAMETERS,
         responses=answers(LearnersProgrammes, "A page of programmes."))
     return routes

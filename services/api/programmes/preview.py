@@ -17,7 +17,7 @@ from schemas.api_programmes import Previewed
 from services.api.context import Api, answers, documented, json_answer, read_params
 from services.api.parameters import Parameter
 from services.api.programmes import publish, published
-from services.api.programmes.judging import Judging
+from services.api.programmes.judgements import Judgements
 from services.api.programmes.sent import read, sent_as
 from services.api.programmes.survey import Found, Survey
 from services.core.errors import BadRequest, LrsError, Unavailable
@@ -47,9 +47,9 @@ class Busy(Unavailable):
 class Previews:
     """Makes previews: one of a tenant at a time, and of several tenants one page at a time, each in its turn."""
 
-    def __init__(self, api: Api, judging: Judging) -> None:
-        """`judging` is shared with explanations."""
-        self._api, self._judging = api, judging
+    def __init__(self, api: Api, judgements: Judgements) -> None:
+        """`judgements` is shared with explanations."""
+        self._api, self._judgements = api, judgements
         self._turn = asyncio.Lock()
         self._tenants = set[int]()
         """Whose preview is being made: there are as many as an operator made tenants."""
@@ -65,7 +65,7 @@ class Previews:
         issuer = await publish.issuer_of(self._api, caller, sent.programme)
         await publish.check_cycles(self._api, caller, sent.programme, issuer)
         await self._api.until_folded(request)
-        survey = Survey(self._api, self._judging, caller, sent.programme, issuer)
+        survey = Survey(self._api, self._judgements, caller, sent.programme, issuer)
         policy = sent.programme.on.rule_changed
         if kind == http.JSON_TYPE:
             return json_answer(_result([page async for page in self._pages(caller, survey, _WHOLE_S)], survey, policy))
@@ -182,12 +182,12 @@ def _kind(request: Request, named: str | None) -> str:
     return NDJSON if NDJSON in accept else CSV if CSV in accept else http.JSON_TYPE
 
 
-def router(api: Api, judging: Judging) -> APIRouter:
+def router(api: Api, judgements: Judgements) -> APIRouter:
     """Return the route of this file."""
     routes = APIRouter(tags=["programmes"])
     described = answers(Previewed, "Who would gain, who would lose, and how many stay as they are.")
     described[200]["content"] = {kind: {"schema": {"type": "string"}} for kind in (CSV, NDJSON)}
     routes.add_api_route(
-        PATH, Previews(api, judging).make, methods=["POST"], summary="Preview a version of a programme", operation_id="previewProgramme",
+        PATH, Previews(api, judgements).make, methods=["POST"], summary="Preview a version of a programme", operation_id="previewProgramme",
         response_class=Response, openapi_extra={**documented((FORMAT,)), **sent_as()}, responses=described)
     return routes

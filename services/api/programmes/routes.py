@@ -5,11 +5,11 @@ from fastapi import APIRouter
 
 from services.api.context import Api
 from services.api.programmes import credentials, explain, issuers, of_learner, preview, publish, published
-from services.api.programmes.judging import Judging
+from services.api.programmes.judgements import Judgements
 
 
 def routers(api: Api) -> Iterator[APIRouter]:
     """Give the routes of every file here."""
-    judging = Judging(api)
-    yield from (issuers.router(api), published.router(api), publish.router(api), preview.router(api, judging))
-    yield from (of_learner.router(api, judging), explain.router(api, judging), credentials.router(api))
+    judgements = Judgements(api)
+    yield from (issuers.router(api), published.router(api), publish.router(api), preview.router(api, judgements))
+    yield from (of_learner.router(api, judgements), explain.router(api, judgements), credentials.router(api))

@@ -13,7 +13,7 @@ from services.api import learners
 from services.api.context import Api
 from services.api.moments import Moment as Asked
 from services.api.pieces import Pieces
-from services.api.programmes.judging import Judging, judge
+from services.api.programmes.judgements import Judgements, judge
 from services.core.keys import key128
 from services.core.rules.tree import Cmi5, Programme, achievement_of, nodes
 from services.core.timeline import NO_SEQ
@@ -43,9 +43,9 @@ class Found:
 class Survey:
     """One version that is not published, judged over a tenant."""
 
-    def __init__(self, api: Api, judging: Judging, caller: Caller, programme: Programme, issuer: dict[str, Any]) -> None:
+    def __init__(self, api: Api, judgements: Judgements, caller: Caller, programme: Programme, issuer: dict[str, Any]) -> None:
         """`issuer` is as the version's record would have it."""
-        self._api, self._judging, self._caller = api, judging, caller
+        self._api, self._judgements, self._caller = api, judgements, caller
         # held awards are judged by the new version, whatever its policy: what becomes of them is then for the policy to say
         self._programme = msgspec.structs.replace(programme, on=msgspec.structs.replace(programme.on, rule_changed="reevaluate"))
         self._version = Version(
@@ -55,10 +55,10 @@ class Survey:
 
     async def pages(self) -> AsyncGenerator[Found, None]:
         """Give what each page of learners adds. Raises Unavailable."""
-        moment = await self._judging.moment(self._caller, Asked(None, None))
+        moment = await self._judgements.moment(self._caller, Asked(None, None))
         self.at = moment.known_at
         courses = [key128(node.course) for node in nodes(self._programme.requires) if isinstance(node, Cmi5)]
-        catalog = (await self._judging.catalog(self._caller, moment, courses)).proposing(self._version)
+        catalog = (await self._judgements.catalog(self._caller, moment, courses)).proposing(self._version)
         rows, tenant = self._api.rows(self._caller.tenant_id), {"tenant": self._caller.tenant_id, "limit": _AT_ONCE}
         count, page = _SQL.compose("how_many"), _SQL.compose("surveyed")
         of, done, after = await rows.fetchval(count.text, *count.args(tenant)), 0, learners.NOBODY
@@ -68,9 +68,9 @@ class Survey:
 
     async def _judged(self, ids: list[UUID], moment: Moment, catalog: Catalog, page: Found) -> Found:
         """Judge learners and note in `page` what becomes of each."""
-        members = await self._judging.members(self._caller, ids, moment)
-        people = await self._judging.people(self._caller, members, moment, catalog)
-        await self._judging.with_facts(self._caller, people, moment, [self._version])
+        members = await self._judgements.members(self._caller, ids, moment)
+        people = await self._judgements.people(self._caller, members, moment, catalog)
+        await self._judgements.with_facts(self._caller, people, moment, [self._version])
         gain, lose, since = list[Person](), list[Person](), time.perf_counter()
         for person in people:
             change = _change(await judge(person, self._programme.iri, catalog, moment))
@@ -81,7 +81,7 @@ class Survey:
             if time.perf_counter() - since > _SLICE_S:
                 await asyncio.sleep(0)
                 since = time.perf_counter()
-        named = await self._judging.named(self._caller, [person.members for person in (*gain, *lose)]) if gain or lose else []
+        named = await self._judgements.named(self._caller, [person.members for person in (*gain, *lose)]) if gain or lose else []
         page.gain, page.lose = named[: len(gain)], named[len(gain) :]
         return page
 

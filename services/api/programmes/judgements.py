@@ -24,8 +24,8 @@ _MANY_FACTS = 1000
 """With more of them a judgement leaves the event loop to others."""
 
 
-class Judging:
-    """Judges; one for a process, which remembers the programmes it has read."""
+class Judgements:
+    """Those of a process, which remembers the programmes it has read."""
 
     def __init__(self, api: Api) -> None:
         """`api` gives the rows."""
