@@ -16,6 +16,7 @@ from services.runtime.log import Log, LogRecord
 from services.runtime.postgres import transient
 
 READ_S = 1.0
+RECORD = 4
 BACKOFF_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 _RECORDS, _BYTES, _STATEMENTS = MAX_RECORDS + READ_RECORDS, MAX_BYTES + READ_BYTES, MAX_STATEMENTS + READ_STATEMENTS
 _log = structlog.get_logger()
@@ -44,8 +45,10 @@ class Lane:
         self._room = asyncio.Event()
         self.statements = self._bytes = 0
         """Statements in `records`."""
+        self.waiting = 0
+        """What folding `records` costs, in statements: RECORD for each of them that is no tick, besides its own."""
         self._urgent: int | None = None
-        """The offset of the first of `records` that is no statements, but a decision or a link."""
+        """The offset of the first of `records` that is no statements, but a decision, a link or a description."""
         self._verified = False
         self._reading: asyncio.Task[None] | None = None
 
@@ -73,7 +76,7 @@ class Lane:
         """Read from where the cursor is."""
         self.stop()
         self.records.clear()
-        self.statements = self._bytes = 0
+        self.statements = self._bytes = self.waiting = 0
         self._urgent = None
         self._room.set()
         self._reading = asyncio.create_task(self._read(), name=f"{self.cursor.name}/{self.cursor.partition}")
@@ -102,7 +105,7 @@ class Lane:
             self._keep([self._reader.bare(tick, self.head)])
 
     def is_urgent(self, limit: int | None) -> bool:
-        """Return whether there is something before the offset `limit` that somebody looks out for, and that comes alone: a decision, a link."""
+        """Return whether there is something before the offset `limit` that somebody looks out for, and that comes alone: a decision, a link, a description."""
         return self._urgent is not None and (limit is None or self._urgent < limit)
 
     def settle(self) -> int:
@@ -112,6 +115,7 @@ class Lane:
             record = self.records.popleft()
             folded += len(record.items)
             self._bytes -= len(record.value)
+            self.waiting -= _cost(record)
         self.statements -= folded
         if self._urgent is not None and self._urgent < self.cursor.position:
             self._urgent = _first_urgent(self.records)
@@ -153,6 +157,7 @@ class Lane:
         self.records.extend(records)
         self.statements += sum(len(record.items) for record in records)
         self._bytes += sum(len(record.value) for record in records)
+        self.waiting += sum(map(_cost, records))
         if self._urgent is None:
             self._urgent = _first_urgent(records)
         self.heard = time.monotonic()
@@ -165,6 +170,10 @@ class Lane:
             self._room.set()
         else:
             self._room.clear()
+
+
+def _cost(record: Record) -> int:
+    return len(record.items) + RECORD if record.items or record.other is not None else 0
 
 
 def _first_urgent(records: Iterable[Record]) -> int | None:

@@ -15,10 +15,10 @@ _AT_LEISURE, _PRESSED = 0.75, 0.85
 """Folds that are at work for no more of the time than the first get done at leisure what they have to do; beyond the second they have more than they can."""
 _WAITING_S = 2.5
 """What waits for them is said of about so long: a moment in which Postgres is slow, as at the end of a checkpoint, is no load that they cannot keep up with."""
+_LOOK_S = 0.5
+"""What is seen once stands for so long at most."""
 _LITTLE, _MUCH = 120, 220
 """So much waits after a run when folds keep up with ease, and when they do not."""
-RECORD = 4
-"""A record costs as much as so many statements, besides its own."""
 
 
 class Turns:
@@ -31,18 +31,22 @@ class Turns:
         self._places: dict[int, int] = {}
         self._followers: dict[Callable[[], object], Callable[[], object]] = {}
         self._folding, self._share, self._seen = 0, 0.0, clock()
-        self._waiting, self._noted = 0.0, clock()
+        self._waiting, self._noted = 0.0, -math.inf
 
     @property
     def pressure(self) -> float:
-        """How hard folds are pressed, 0 to 1: by the part of the time in which a run of some projection was under way lately, and by what waited after runs."""
-        self._look()
-        return min(_between(_AT_LEISURE, _PRESSED, self._share), _between(_LITTLE, _MUCH, self._waiting))
+        """How hard folds are pressed, 0 to 1: by the part of the time in which a run of some projection was under way lately, and by what waited after runs.
 
-    def left(self, records: int, statements: int) -> None:
-        """Note what waits after a run of what follows."""
-        waiting, now = statements + RECORD * records, self.clock()
-        self._waiting = waiting + (self._waiting - waiting) * math.exp((self._noted - now) / _WAITING_S)
+        What waits is told by who follows; where none did lately, the part of the time alone counts.
+        """
+        self._look()
+        waiting = self._waiting if self.clock() - self._noted < _WAITING_S else _MUCH
+        return min(_between(_AT_LEISURE, _PRESSED, self._share), _between(_LITTLE, _MUCH, waiting))
+
+    def left(self, waiting: int) -> None:
+        """Note what waits after a run of who follows (`Lane.waiting`). One look says little, however long it is after the one before, and whatever it sees."""
+        waiting, now = min(waiting, 2 * _MUCH), self.clock()
+        self._waiting = waiting + (self._waiting - waiting) * math.exp(max(self._noted - now, -_LOOK_S) / _WAITING_S)
         self._noted = now
 
     @contextmanager

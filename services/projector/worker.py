@@ -195,14 +195,9 @@ class Worker:
     @property
     def _may_fold(self) -> bool:
         """Whether it is time to fold, or enough is there, or what nobody should wait for."""
-        if not self._gathers or time.monotonic() >= self._due() or self._statements >= WORTH_A_RUN:
+        if not self._gathers or time.monotonic() >= self._due() or sum(lane.statements for lane in self._lanes.values()) >= WORTH_A_RUN:
             return True
         return any(lane.is_urgent(self._limit(partition)) for partition, lane in self._lanes.items())
-
-    @property
-    def _statements(self) -> int:
-        """How many statements wait."""
-        return sum(lane.statements for lane in self._lanes.values())
 
     def _limit(self, partition: int) -> int | None:
         """Return the offset from which on nothing may be folded yet."""
@@ -228,7 +223,7 @@ class Worker:
             for part in parts:
                 self._settle(part.cursor.partition, now)
             if self._gathers:
-                self._tools.turns.left(sum(len(lane.records) for lane in self._lanes.values()), self._statements)
+                self._tools.turns.left(sum(lane.waiting for lane in self._lanes.values()))
 
     def _settle(self, partition: int, now: float) -> None:
         lane = self._lanes[partition]

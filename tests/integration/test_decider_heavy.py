@@ -156,7 +156,6 @@ async def test_folds_have_their_time_after_a_learner_who_was_judged_alone(databa
     async with ready(database, log, did("ada", "rope")):
         with turns.folding():
             ahead[0] += 60
-            turns.left(100, 5000)
             one = decider.Decider(database, log, HASHES, turns)
             one._deciding.apart.add(1, [load.Members((ifi_of("ada"),), ("mailto:ada@example.org",))])
             work = asyncio.create_task(one._run_apart())

@@ -17,7 +17,6 @@ class Times:
         if pressed:
             stack.enter_context(turns.folding())
             self.now += 60
-            turns.left(100, 5000)
         self.turn = Turn(turns, self._sleep)
 
     async def _sleep(self, seconds: float) -> None:

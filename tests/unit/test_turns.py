@@ -1,5 +1,5 @@
 """How hard folds are pressed, by a clock of the test's own."""
-from services.projector.turns import RECORD, Turns
+from services.projector.turns import Turns
 
 
 class Folds:
@@ -9,12 +9,12 @@ class Folds:
         self.now = 0.0
         self.turns = Turns(lambda: self.now)
 
-    def run(self, seconds: float, rest: float, *, waiting: int = 0, records: int = 0, times: int = 1) -> float:
+    def run(self, seconds: float, rest: float, *, waiting: int = 0, times: int = 1) -> float:
         """Work for so long, after which so much waits, and then do nothing, so many times; return the pressure there is then."""
         for _ in range(times):
             with self.turns.folding():
                 self.now += seconds
-            self.turns.left(records, waiting)
+            self.turns.left(waiting)
             self.now += rest
         return self.turns.pressure
 
@@ -36,13 +36,6 @@ def test_folds_that_hardly_ever_rest_and_find_much_after_each_run_are_pressed_un
     assert folds.turns.pressure == 0
 
 
-def test_many_small_records_are_as_much_as_few_large_ones() -> None:
-    folds = Folds()
-
-    assert folds.run(0.05, 0.001, waiting=64, records=64, times=1000) == 1
-    assert 64 + 64 * RECORD < 400
-
-
 def test_folds_that_rest_a_good_part_of_the_time_are_not_pressed_whatever_they_find() -> None:
     assert Folds().run(0.06, 0.04, waiting=400, times=1000) == 0
 
@@ -51,8 +44,30 @@ def test_a_moment_in_which_a_run_takes_long_is_no_pressure_and_some_seconds_of_i
     folds = Folds()
     folds.run(0.02, 0.01, waiting=60, times=1000)
 
-    assert folds.run(0.2, 0.0, waiting=400, times=2) == 0
-    assert folds.run(0.2, 0.0, waiting=400, times=20) == 1
+    assert folds.run(0.5, 0.0, waiting=5000) < 0.1
+    assert folds.run(0.2, 0.0, waiting=5000, times=20) == 1
+
+
+def test_one_look_after_a_long_time_says_no_more_than_one_after_a_short_one() -> None:
+    folds = Folds()
+    folds.run(0.02, 0.01, waiting=60, times=1000)
+    folds.now += 3600
+    with folds.turns.folding():
+        folds.now += 10
+        folds.turns.left(400)
+
+        assert folds.turns.pressure < 0.1
+
+
+def test_where_nothing_was_told_of_what_waits_for_some_seconds_the_time_at_work_counts_alone() -> None:
+    folds = Folds()
+    with folds.turns.folding():
+        folds.now += 10
+        assert folds.turns.pressure == 1, "who makes statements visible, and nothing follows here"
+        folds.turns.left(0)
+        assert folds.turns.pressure == 0
+        folds.now += 10
+        assert folds.turns.pressure == 1
 
 
 def test_runs_of_several_projections_at_once_count_once() -> None:

@@ -31,23 +31,24 @@ def evaluate(
     if programme.validity is None or programme.validity.length is None:
         last_end = None
     bound = FIRST if last_end is None else subtract(last_end, programme.renewal.open) if programme.renewal.open else last_end
-    known = Known(fact for fact in facts if bound <= fact.at <= as_of)
-    counting = sorted((award for award in awards if bound <= award.since <= as_of), key=_position)
-    gathering = Gathering(known, counting, courses, renewed=last_end is not None)
+    renewed = last_end is not None
+    gathering = _gathered(evidence, courses, bound, as_of, renewed=renewed)
+    known = gathering.known
     clauses = leaves_of(programme.requires)
     leaves = {id(leaf): gathering.leaf(leaf) for leaf in clauses}
     moment = Moment({key: leaf.at(as_of) for key, leaf in leaves.items()})
     done = moment.done(programme.requires)
     runs = _runs(programme.requires, leaves, done)
     coming = [instant for run in runs for instant in run if as_of < instant < FOREVER]
-    coming += _promised(clauses, facts, awards, courses, as_of, renewed=last_end is not None)
+    coming += _promised(clauses, facts, awards, courses, as_of, renewed=renewed)
 
     def explain() -> Explained:
         return Explaining(moment, known, courses).explain(programme.requires)
 
     def word(tree: Explained) -> Explained:
-        earlier = [fact for fact in facts if fact.at < bound]
-        return Wording(moment, leaves, gathering, as_of, {OF_THE_LAST: Evidence(earlier), REVOKED_BY_HAND: barred}).put(programme.requires, tree)
+        gone = {OF_THE_LAST: _gathered(evidence, courses, FIRST, min(as_of, bound - 1), renewed=renewed),
+                REVOKED_BY_HAND: _gathered(barred, courses, FIRST, as_of, renewed=renewed)}
+        return Wording(moment, leaves, gathering, as_of, gone).put(programme.requires, tree)
 
     def rest() -> tuple[Input, ...]:
         return inputs(Witnesses(moment, known, courses).of(programme.requires, first_of(done))) if done else ()
@@ -71,6 +72,13 @@ def _runs(requires: Node, leaves: Mapping[int, Leaf], done: Slices) -> list[tupl
     if any(leaf.ends is not None for leaf in leaves.values()):
         return met_when(requires, leaves)
     return [(first_of(done)[0], FOREVER)] if done else []
+
+
+def _gathered(evidence: Evidence, courses: Mapping[str, CourseStructure], first: int, last: int, *, renewed: bool) -> Gathering:
+    """Gather the evidence of these instants."""
+    known = Known(fact for fact in evidence.facts if first <= fact.at <= last)
+    awards = sorted((award for award in evidence.awards if first <= award.since <= last), key=_position)
+    return Gathering(known, awards, courses, renewed=renewed)
 
 
 def _promised(

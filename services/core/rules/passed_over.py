@@ -3,7 +3,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from services.core.evidence import LEVELS
-from services.core.rules.facts import Award, Evidence, Fact
+from services.core.rules.facts import Award, Fact
 from services.core.rules.leaves import Gathering, Leaf
 from services.core.rules.match import Known, is_about, issuer, matches, reads, says, verb_fits
 from services.core.rules.tree import Cmi5, Credentials, LeafNode, Match, Statements, Sum
@@ -13,19 +13,19 @@ MOST_SEEN = 2000
 """How many of a learner's statements are looked through for each clause: the latest."""
 
 
-def of_leaf(node: LeafNode, gathering: Gathering, whole: Leaf, counting: Leaf, gone: Mapping[str, Evidence]) -> tuple[str, ...]:
-    """Return why what is near does not count for a leaf: `whole` is what ever counted for it, `counting` what does now, `gone` cannot count, by why."""
+def of_leaf(node: LeafNode, gathering: Gathering, whole: Leaf, counting: Leaf, gone: Mapping[str, int]) -> tuple[str, ...]:
+    """Return why what is near does not count for a leaf: `whole` ever counted for it, `counting` what does now, `gone` cannot any more (how many, by why)."""
+    reasons: Counter[str]
     if isinstance(node, Cmi5):
-        return ()
-    if isinstance(node, Credentials):
+        reasons = Counter()
+    elif isinstance(node, Credentials):
         counted = {id(award) for award in counting.items}
         reasons = Counter(", ".join(_of_award(node, award)) for award in gathering.awards if id(award) not in counted and reads(node, award, at_any_time=True))
-        reasons.update({why: sum(reads(node, award) for award in evidence.awards) for why, evidence in gone.items()})
     else:
         counted = {id(fact) for fact in whole.items}
         reasons = Counter(", ".join(_of_fact(node, fact)) for fact in _near(node.match, gathering.known) if id(fact) not in counted)
         reasons["too long ago"] += len(whole.items) - len(counting.items)
-        reasons.update({why: len(Known(evidence.facts[-MOST_SEEN:]).matching(node.match)) for why, evidence in gone.items() if evidence.facts})
+    reasons.update(gone)
     return tuple(f"{count} {reason}" for reason, count in sorted(reasons.items()) if count)
 
 

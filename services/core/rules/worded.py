@@ -5,7 +5,6 @@ import msgspec
 
 from services.core.rules import cmi5, lacking, passed_over
 from services.core.rules.done import Moment
-from services.core.rules.facts import Evidence
 from services.core.rules.leaves import Gathering, Leaf
 from services.core.rules.narrative import shortened
 from services.core.rules.outcome import Explained
@@ -15,7 +14,7 @@ from services.core.rules.tree import All, AnyOf, AtLeast, Cmi5, LeafNode, Node, 
 class Wording:
     """Finds the words at one moment."""
 
-    def __init__(self, moment: Moment, leaves: Mapping[int, Leaf], gathering: Gathering, as_of: int, gone: Mapping[str, Evidence]) -> None:
+    def __init__(self, moment: Moment, leaves: Mapping[int, Leaf], gathering: Gathering, as_of: int, gone: Mapping[str, Gathering]) -> None:
         """`leaves`, by the id() of their nodes, hold what counted at any time, the moment what is left of them; `gone` cannot count any more, by why."""
         self._moment, self._leaves, self._gathering, self._as_of, self._gone = moment, leaves, gathering, as_of, gone
 
@@ -28,7 +27,8 @@ class Wording:
             return msgspec.structs.replace(explained, of=of, asks=asks, lacks=lacks)
         if explained.met:
             return msgspec.structs.replace(explained, asks=asks)
-        near = passed_over.of_leaf(node, self._gathering, self._leaves[id(node)], self._moment.leaves[id(node)], self._gone)
+        gone = {why: len(gathering.leaf(node).at(self._as_of).items) for why, gathering in self._gone.items()}
+        near = passed_over.of_leaf(node, self._gathering, self._leaves[id(node)], self._moment.leaves[id(node)], gone)
         return msgspec.structs.replace(explained, asks=asks, lacks=self._lacks(node, explained), passed_over=near)
 
     def _lacks(self, node: LeafNode, explained: Explained) -> str:

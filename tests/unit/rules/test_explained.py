@@ -175,12 +175,30 @@ def test_an_expired_credential_and_a_pass_for_an_award_that_ended_are_told() -> 
     assert outcome(again, fact(1, "a", "2022-01-01"), on=ON, last_end="2023-01-01").worded.passed_over == ("1 from before the last award ended",)
 
 
-def test_what_counts_no_more_since_an_award_was_revoked_by_hand_is_told() -> None:
-    passed, held = rule("{statement: {verb: passed, activity: https://courses.example.org/a}}"), rule("{credential: {achievement: 'x:a'}}")
-    barred: list[Fact | Award] = [fact(1, "a", "2022-01-01"), fact(2, "b", "2022-01-01"), award(3, "x:a", "2022-01-01"), award(4, "x:b", "2022-01-01")]
+BARRED = "1 from before an award was revoked by hand"
 
-    assert outcome(passed, on=ON, barred=barred).worded.passed_over == ("1 from before an award was revoked by hand",)
-    assert outcome(held, on=ON, barred=barred).worded.passed_over == ("1 from before an award was revoked by hand",)
+
+def test_what_counts_no_more_since_an_award_was_revoked_by_hand_is_told_however_much_else_there_was() -> None:
+    passed, held = rule("{statement: {verb: passed, activity: https://courses.example.org/a}}"), rule("{credential: {achievement: 'x:a'}}")
+    others = [fact(number, "b", "2022-02-01") for number in range(5, 3000)]
+    barred: list[Fact | Award] = [fact(1, "a", "2022-01-01"), *others, award(3, "x:a", "2022-01-01"), award(4, "x:b", "2022-01-01")]
+
+    assert outcome(passed, on=ON, barred=barred).worded.passed_over == (BARRED,)
+    assert outcome(held, on=ON, barred=barred).worded.passed_over == (BARRED,)
+
+
+def test_what_would_not_count_anyway_is_not_said_to_be_barred() -> None:
+    passed, held = rule("{statement: {verb: passed, window: {last: P1Y}}}"), rule("{credential: {achievement: 'x:a'}}")
+    ended = award(1, "x:a", "2022-01-01", valid_until="2023-01-01"), award(2, "x:a", "2022-01-01", revoked=True), award(3, "x:a", "2024-02-01")
+
+    assert outcome(passed, on=ON, barred=[fact(1, "a", "2022-01-01")]).worded.passed_over == ()
+    assert outcome(held, on=ON, barred=ended).worded.passed_over == ()
+
+
+def test_a_credential_from_before_the_last_award_ended_is_told() -> None:
+    again = rule("{credential: {achievement: 'x:a'}}", validity="{for: P1Y}")
+
+    assert outcome(again, award(1, "x:a", "2022-01-01"), on=ON, last_end="2023-01-01").worded.passed_over == ("1 from before the last award ended",)
 
 
 def test_one_that_fails_for_several_reasons_is_one() -> None:
