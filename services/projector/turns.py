@@ -17,7 +17,7 @@ _WAITING_S = 2.5
 """What waits for them is said of about so long: a moment in which Postgres is slow, as at the end of a checkpoint, is no load that they cannot keep up with."""
 _LOOK_S = 0.5
 """What is seen once stands for so long at most."""
-_LITTLE, _MUCH = 120, 220
+_LITTLE, _MUCH = 180, 300
 """So much waits after a run when folds keep up with ease, and when they do not."""
 
 

@@ -30,7 +30,7 @@ def test_folds_that_have_nothing_to_do_or_find_little_after_each_run_are_not_pre
 def test_folds_that_hardly_ever_rest_and_find_much_after_each_run_are_pressed_until_that_is_over() -> None:
     folds = Folds()
 
-    assert 0.2 < folds.run(0.09, 0.01, waiting=150, times=1000) < 0.5
+    assert 0.2 < folds.run(0.09, 0.01, waiting=220, times=1000) < 0.5
     assert folds.run(0.09, 0.01, waiting=400, times=1000) == 1
     folds.now += 1
     assert folds.turns.pressure == 0
