@@ -176,7 +176,8 @@ class Decisions:
             await send(connection, "POST", "/v1/programmes", programme("probe", {"statement": {"verb": "passed", "activity": f"{HOME}/things/probe"}}), 201)
             await self._caught_up()
             await self.probe("decision after its statement, at rest", PROBED_S)
-            load = asyncio.create_task(paced(self.system, Stream(seed=9), rate=rate / 2, size=50, seconds=PROBED_S + 2))
+            load = asyncio.create_task(paced(self.system, Stream(seed=9), rate=rate / 2, size=50, seconds=WARM_S + PROBED_S + 2))
+            await asyncio.sleep(WARM_S)  # noqa: TID251 - as rounds of rates have it: what begins is slower than what goes on
             await self.probe(HALF, PROBED_S)
             await load
         await self._caught_up()
