@@ -24,7 +24,7 @@ from services.projector.ticks import Ticks
 from services.projector.tools import Tools
 from services.runtime.postgres import while_connected
 
-RENEW_S = 1.0
+RENEW_S, _CLOSE_S = 1.0, 2.0
 RUN_APART_S, LEAST_APART_S, APART = 0.05, 0.02, 2.0
 """How long a projection that makes nothing visible lets records gather, for a run has its price: so many times what the last one took, within these bounds."""
 WORTH_A_RUN = 500
@@ -33,8 +33,6 @@ AWAITED_S = 0.1
 """How long one hearing that somebody waits is good for; while he waits it is repeated."""
 RUN_S = 300.0
 """How long a run may take in all. Its commands have shorter deadlines, but for a COPY, which waits until a frozen server reads on."""
-_CLOSE_S = 2.0
-Connection = asyncpg.Connection
 _log = structlog.get_logger()
 
 
@@ -125,7 +123,7 @@ class Worker:
             if not conn.is_closed():
                 conn.terminate()
 
-    async def _work_on(self, conn: Connection) -> None:
+    async def _work_on(self, conn: asyncpg.Connection) -> None:
         """Fold until the stop, then give the leases back."""
         await self._projection.prepare(conn)
         committer = Committer(conn, self._projection, tells=self._tools.live, spans=self._tools.log.partitions > 1)
@@ -144,7 +142,7 @@ class Worker:
         for cursor in self.cursors:
             await cursor.release(conn)
 
-    async def _guarded(self, conn: Connection, work: Awaitable[None]) -> None:
+    async def _guarded(self, conn: asyncpg.Connection, work: Awaitable[None]) -> None:
         """Do it; what ends the work on some partitions ends it on those alone."""
         try:
             await work
@@ -159,7 +157,7 @@ class Worker:
             except Fenced as fenced:
                 self._lose(fenced)
 
-    async def _look_after(self, conn: Connection, lane: Lane) -> None:
+    async def _look_after(self, conn: asyncpg.Connection, lane: Lane) -> None:
         """Let it go, begin to read, or see what became of the reading."""
         if lane.leaving:
             await lane.cursor.release(conn)
@@ -176,7 +174,7 @@ class Worker:
             await lane.cursor.release(conn)
             self._drop(lane.cursor.partition)
 
-    async def _open(self, conn: Connection, lane: Lane) -> None:
+    async def _open(self, conn: asyncpg.Connection, lane: Lane) -> None:
         """Make ready to fold there."""
         cursor = lane.cursor
         if self._projection.sets_aside:
@@ -195,9 +193,8 @@ class Worker:
     @property
     def _may_fold(self) -> bool:
         """Whether it is time to fold, or enough is there, or what nobody should wait for."""
-        if not self._gathers or time.monotonic() >= self._due() or sum(lane.statements for lane in self._lanes.values()) >= WORTH_A_RUN:
-            return True
-        return any(lane.is_urgent(self._limit(partition)) for partition, lane in self._lanes.items())
+        enough = sum(lane.statements for lane in self._lanes.values()) >= WORTH_A_RUN
+        return not self._gathers or enough or time.monotonic() >= self._due() or any(lane.is_urgent(self._limit(of)) for of, lane in self._lanes.items())
 
     def _limit(self, partition: int) -> int | None:
         """Return the offset from which on nothing may be folded yet."""
@@ -207,8 +204,7 @@ class Worker:
 
     def _due(self) -> float:
         """Return when a projection that gathers folds, however little there is."""
-        apart = 0.0 if self._awaited + AWAITED_S > time.monotonic() else min(RUN_APART_S, max(LEAST_APART_S, APART * self._took))
-        return self._began + apart
+        return self._began + (0.0 if self._awaited + AWAITED_S > time.monotonic() else min(RUN_APART_S, max(LEAST_APART_S, APART * self._took)))
 
     async def _fold(self, committer: Committer, parts: Sequence[Part]) -> None:
         self._began = time.monotonic()
@@ -232,7 +228,7 @@ class Worker:
         if self._leads:
             self._tools.turns.lead(partition, lane.cursor.position)
 
-    async def _pass_time(self, conn: Connection) -> None:
+    async def _pass_time(self, conn: asyncpg.Connection) -> None:
         """Note what time has passed, have it pass where it stands still, and keep the leases."""
         if self._tools.until is not None:
             return
