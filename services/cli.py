@@ -12,7 +12,7 @@ from services.commands import doctor, import_, key, log, migrate, programme, rep
 from services.core.errors import Halted, LrsError
 from services.data_dir import Refused
 from services.runtime.embedded.cluster import CannotStart
-from services.runtime.log.postgres_log import WrongLog
+from services.runtime.log import WrongLog
 from services.runtime.migrate import NewerVersion, OlderProjections
 from services.runtime.postgres import transient
 from services.runtime.secret import SecretRefused

@@ -3,6 +3,7 @@
 What dies is started again; when this process dies, however it dies, its children follow. Ending drains in order: web, projector, Postgres.
 """
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,11 +19,13 @@ from pydantic import SecretStr
 
 from services import data_dir
 from services.child_process import Child
+from services.core.errors import LogUnavailable
 from services.projector.building import ReplayRefused
 from services.projector.cursor import free_leases
 from services.projector.upgrade import Shown, upgrade
 from services.runtime.embedded import EmbeddedPostgres
 from services.runtime.embedded.cluster import CannotStart
+from services.runtime.log.open_log import open_log
 from services.runtime.migrate import migrate
 from services.runtime.postgres import connect
 from services.runtime.secret import confirm_secret
@@ -32,6 +35,8 @@ PORT_WAIT_S = 10.0
 """How long the children of an `up` that was killed may hold its port."""
 PATIENCE_S = 10.0
 """How long a start may take before it is explained."""
+LOG_PATIENCE_S = 10.0
+"""How long a log that does not answer keeps a start back."""
 WEB_GRACE_S, PROJECTOR_GRACE_S = 10.0, 8.0
 Prepared = Callable[[Settings, str], Awaitable[None]]
 _log = structlog.get_logger()
@@ -82,7 +87,7 @@ async def running_system(
     """Run everything. `prepared` is called with the settings in force and the migrated database, before any process starts.
 
     What an earlier version of Testamur folded is folded anew first, which is `shown`. `left_behind`: an `up` was killed here, so its children may hold the port
-    a moment longer. Raises Refused, with a sentence, when it cannot be done.
+    a moment longer. Raises Refused, WrongLog or Halted, with a sentence, when it cannot be done.
     """
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(await listen(settings, PORT_WAIT_S if left_behind else 0))
@@ -90,6 +95,7 @@ async def running_system(
         dsn = await stack.enter_async_context(database(settings))
         await migrate(dsn)
         await confirm_secret(settings, dsn)
+        await _check_log(settings, dsn)
         if prepared is not None:
             await prepared(settings, dsn)
         environment = environment_of(settings.model_copy(update={"database_url": SecretStr(dsn)}))
@@ -105,6 +111,17 @@ async def running_system(
             child.start()
         yield System(settings, f"http://{_reachable(settings.host)}:{settings.port}", dsn)
         listener.close()
+
+
+async def _check_log(settings: Settings, dsn: str) -> None:
+    """Open the log once, so that a log that is not ours, or that refuses us, is told in one sentence here and not by each process for ever.
+
+    A log that does not answer is waited for by those who need it. Raises WrongLog and Halted.
+    """
+    with contextlib.suppress(LogUnavailable, TimeoutError):
+        async with asyncio.timeout(LOG_PATIENCE_S):
+            log = await open_log(settings, dsn)
+            await log.close()
 
 
 async def fold_anew_if_older(settings: Settings, dsn: str, shown: Shown) -> None:

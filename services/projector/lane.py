@@ -17,6 +17,7 @@ from services.runtime.postgres import transient
 
 READ_S = 1.0
 RECORD = 4
+"""What folding a record costs besides its statements, as so many of them."""
 BACKOFF_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 _RECORDS, _BYTES, _STATEMENTS = MAX_RECORDS + READ_RECORDS, MAX_BYTES + READ_BYTES, MAX_STATEMENTS + READ_STATEMENTS
 _log = structlog.get_logger()

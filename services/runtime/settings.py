@@ -57,6 +57,18 @@ def _versions(value: str) -> str:
     return ",".join(dict.fromkeys(versions))
 
 
+def _security(value: str) -> str:
+    if value.upper() not in {"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}:
+        raise ValueError("PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    return value.upper()
+
+
+def _mechanism(value: str) -> str:
+    if value.upper() not in {"SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"}:
+        raise ValueError("SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN")
+    return value.upper()
+
+
 def _store(value: str) -> str:
     if value != "file" and not value.startswith("s3://"):
         raise ValueError("either `file` or `s3://bucket/prefix`")
@@ -66,13 +78,22 @@ def _store(value: str) -> str:
 class Settings(BaseSettings):
     """Where things are and how much of them there may be. Frozen; secrets never show in its text."""
 
-    model_config = SettingsConfigDict(env_prefix="TESTAMUR_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="TESTAMUR_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     data_dir: Path = Field(Path("~/.testamur").expanduser(), description="Where the embedded Postgres and the secret are kept.")
     database_url: SecretStr | None = Field(None, description="Postgres to use, as `postgresql://…`. None: an embedded one in the data directory.")
     kafka: str | None = Field(None, description="Bootstrap servers of the Kafka that keeps the log, comma-separated. None: the log is a table in Postgres.")
     kafka_topic: str = Field("testamur.log.v1", description="The topic of the log. It must exist, or the first start makes it.")
     kafka_replication: int = Field(3, ge=1, description="Replication factor of a topic that the first start makes; min(2, it) replicas must be in sync.")
+    kafka_security: Annotated[str, AfterValidator(_security)] = Field(
+        "PLAINTEXT", description="How brokers are spoken to, in Kafka's words: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.")
+    kafka_ca: Path | None = Field(None, description="A PEM file of the authorities that brokers' certificates must come from. None: those this machine trusts.")
+    kafka_certificate: Path | None = Field(None, description="A PEM file with our own certificate, for brokers that ask for one.")
+    kafka_certificate_key: Path | None = Field(None, description="A PEM file with its key, without a passphrase. None: it is in the same file.")
+    kafka_sasl_mechanism: Annotated[str, AfterValidator(_mechanism)] = Field(
+        "SCRAM-SHA-512", description="How we say who we are, with `SASL_…`: `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.")
+    kafka_user: str | None = Field(None, description="Our name, with `SASL_…`.")
+    kafka_password: SecretStr | None = Field(None, description="Its password.")
     partitions: int | None = Field(None, ge=1, le=MAX_PARTITIONS, description="Partitions of the log, fixed when it is made. None: 1 on Postgres, 12 on Kafka.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
@@ -123,6 +144,18 @@ class Settings(BaseSettings):
     def issuers(self) -> dict[str, str | None]:
         """The issuers whose bearer tokens are taken, each with the tenant it is bound to, if it is."""
         return _issuers(self.oidc_issuers)
+
+    @model_validator(mode="after")
+    def _access_to_brokers(self) -> Self:
+        """Refuse what would be left unused: whoever set it believes that something is encrypted or signed in that is not."""
+        tls, sasl = self.kafka_security.endswith("SSL"), self.kafka_security.startswith("SASL")
+        if not sasl == bool(self.kafka_user) == bool(self.kafka_password):
+            raise ValueError("TESTAMUR_KAFKA_USER and TESTAMUR_KAFKA_PASSWORD go with TESTAMUR_KAFKA_SECURITY=SASL_SSL or SASL_PLAINTEXT, and it with both")
+        if (self.kafka_ca or self.kafka_certificate) and not tls:
+            raise ValueError("TESTAMUR_KAFKA_CA and TESTAMUR_KAFKA_CERTIFICATE go with TESTAMUR_KAFKA_SECURITY=SSL or SASL_SSL")
+        if self.kafka_certificate_key and not self.kafka_certificate:
+            raise ValueError("TESTAMUR_KAFKA_CERTIFICATE_KEY goes with TESTAMUR_KAFKA_CERTIFICATE")
+        return self
 
     @model_validator(mode="after")
     def _audience_with_issuers(self) -> Self:

@@ -141,6 +141,21 @@ def test_up_is_refused_data_of_another_secret_or_an_empty_one(tmp_path: Path) ->
     assert system.command("key", "create", "--name", "x").returncode == 0
 
 
+def test_up_is_refused_a_log_of_another_kind_or_shape_with_one_sentence(tmp_path: Path) -> None:
+    system = System(tmp_path / "data")
+    try:
+        system.start()
+        assert system.stop() == 0
+    finally:
+        system.destroy()
+    for other, sentence in (
+        (System(system.data_dir, settings={"TESTAMUR_PARTITIONS": "3"}), "The log has 1 partitions"),
+        (System(system.data_dir, kafka="127.0.0.1:9"), "The log of this installation is in Postgres"),
+    ):
+        ended = other.command("up", "--port", "0", timeout_s=20)
+        assert (ended.returncode, ended.stderr.count(sentence), "Traceback" in ended.stderr) == (1, 1, False), ended.stderr
+
+
 def test_status_as_json_has_the_members_of_the_contract(here: System) -> None:
     told = json.loads(here.command("status", "--json").stdout)
 

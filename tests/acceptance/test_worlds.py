@@ -17,7 +17,7 @@ from tests.servers.http_client import Connection
 from tests.servers.system import System
 
 SOAK = bool(os.environ.get("TESTAMUR_SOAK"))
-SIZE = 40_000 if SOAK else 2_500
+SIZE, IMPORT_S = (40_000, 3000) if SOAK else (2_500, 300)
 WORLDS: dict[str, tuple[str, ...]] = {
     "edx": ("--seed", "1", "--modules", "BBB,FFF"),
     "moodle": ("--seed", "2", "--modules", "AAA,DDD"),
@@ -68,7 +68,8 @@ def shuffled(world: Path, seed: int) -> Path:
 async def load(system: System, tenant: str, world: Path, statements: Path) -> Connection:
     """Import a world into a tenant of its own: statements by the command, courses and links by HTTP."""
     key, secret = await asyncio.to_thread(system.create_key, tenant)
-    imported = await asyncio.to_thread(system.command, "import", str(statements), "--to", system.url, "--key", key, "--secret", secret)
+    argv = ("import", str(statements), "--to", system.url, "--key", key, "--secret", secret)
+    imported = await asyncio.to_thread(system.command, *argv, timeout_s=IMPORT_S)
     assert imported.returncode == 1, "a world has lines to refuse: " + imported.stdout[-2000:] + imported.stderr[-2000:]
     connection = system.connection(key=key, secret=secret)
     answer = await connection.request("PUT", "/v1/courses", (world / "courses.json").read_bytes())

@@ -46,7 +46,7 @@ AT_MOST = {
 IRI = "https://programmes.example.org/"
 VERB = "http://adlnet.gov/expapi/verbs/"
 _AT_REST = """select (select min(last_stored) from testamur.projection_cursor where name = 'learners') >= $1
-    and not exists (select from testamur.wake) and not exists (select from testamur.under_way)"""
+    and not exists (select from testamur.wake) and not exists (select from testamur.under_way) and not exists (select from testamur.sweep)"""
 
 
 def programme(slug: str, requires: dict[str, Any], version: int = 1, **more: Any) -> bytes:
@@ -122,7 +122,7 @@ class Decisions:
         return sharing + statistics.mean(reads[one["object"]["id"]] if one["verb"]["id"] == VERB + "passed" else 0 for one in said)
 
     async def _caught_up(self) -> float:
-        """Wait until all that is visible now is folded and nobody is left in the queue; return how many seconds that took."""
+        """Wait until all that is visible now is folded, nobody is left in the queue and no sweep will queue anybody; return how many seconds that took."""
         begun = time.perf_counter()
         conn = await connect(EmbeddedPostgres(self.system.data_dir).dsn)
         try:

@@ -17,6 +17,7 @@ from services.core import envelope
 from services.core.errors import Halted, LogUnavailable, Overloaded, TooLarge
 from services.core.timeline import micros
 from services.runtime.log import LogRecord, Position
+from services.runtime.log.kafka_brokers import Brokers
 from services.runtime.log.kafka_log import KafkaLog, open_kafka_log
 from services.runtime.log.kafka_producer import KafkaProducer
 from services.runtime.log.kafka_topic import TopicAdmin, TopicConfig, TopicError
@@ -133,7 +134,7 @@ async def test_a_topic_made_anew_halts_readers_and_is_refused_by_whoever_opens_i
     await admin.delete_topics([settings.kafka_topic])
     with pytest.raises(TopicError, match="is gone, though records of it were folded"):
         await open_log()
-    topic = TopicAdmin(settings.kafka or "", settings.kafka_topic)
+    topic = TopicAdmin(Brokers.of(settings), settings.kafka_topic)
     async with asyncio.timeout(20):
         while await topic.partitions() is None:
             with contextlib.suppress(LogUnavailable):  # the old one is still being deleted
@@ -242,7 +243,7 @@ async def test_somebody_elses_transaction_in_the_topic_halts_its_partition(open_
 
 
 async def test_without_brokers_an_append_is_rejected_in_time_and_more_than_may_wait_is_pushed_back(settings: Settings) -> None:
-    nobody = "127.0.0.1:9"
+    nobody = Brokers("127.0.0.1:9", {})
     producer = KafkaProducer(nobody, settings.kafka_topic, TopicAdmin(nobody, settings.kafka_topic).limit, max_pending_bytes=1500, deadline_s=1.0)
     waiting = asyncio.create_task(producer.append([record(0)]))
     await asyncio.sleep(0)  # noqa: TID251 - let the other task begin
@@ -269,7 +270,7 @@ async def _until_refused(log: KafkaLog, size: int) -> None:
 
 async def _configure(admin: AIOKafkaAdminClient, settings: Settings, config: dict[str, str]) -> None:
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, settings.kafka_topic, config)])
-    topic = TopicAdmin(settings.kafka or "", settings.kafka_topic)
+    topic = TopicAdmin(Brokers.of(settings), settings.kafka_topic)
     async with asyncio.timeout(10):
         while True:
             if config.items() <= (await topic.config()).items():

@@ -11,6 +11,7 @@ from services.core.actor import identity, ifi
 from services.core.search_text import matches
 from services.core.timeline import NO_SEQ
 from services.core.transcript import finish, unpack_line
+from services.projector.projections import learners_blocks
 from services.projector.projections.learners import LearnersProjection
 from services.projector.run import StatementAt
 from services.runtime.failpoint import FAILPOINTS, FailpointHit
@@ -189,7 +190,8 @@ async def test_a_pair_that_outgrows_many_blocks_says_what_one_fold_of_all_its_ro
         assert (await transcripts(connection)).entries == reference_fold.fold(copies_of(records)).entries
         blocks = await connection.fetch("select n from block")
         assert sum(block["n"] for block in blocks) == len(statements)
-        assert max(block["n"] for block in blocks) <= most_rows
+        assert max(block["n"] for block in blocks) <= learners_blocks.largest(len(statements), most_rows)
+        assert len(blocks) <= 4 * len(statements) / learners_blocks.largest(len(statements), most_rows)
 
 
 async def test_one_more_statement_about_a_big_pair_reads_one_block_of_it(database: str) -> None:

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 from services.cli import app
 from services.core import envelope
 from services.core.errors import LogUnavailable
-from services.runtime.log import Log, NewRecord
+from services.runtime.log import Log, NewRecord, WrongLog
 from services.runtime.log.copying.copy import Copied, copy_log
 from services.runtime.log.copying.source import CopyRefused
 from services.runtime.log.copying.target import open_target
 from services.runtime.log.kafka_log import KafkaLog, open_kafka_log
-from services.runtime.log.postgres_log import WrongLog, open_postgres_log
+from services.runtime.log.postgres_log import open_postgres_log
 from services.runtime.postgres import connect
 from services.runtime.settings import Settings
 from tests.contract.log_cases import place_all, record

@@ -6,8 +6,8 @@ import pytest
 
 from services.core.errors import Halted, LogUnavailable, Overloaded
 from services.core.timeline import micros
-from services.runtime.log import Log
-from services.runtime.log.postgres_log import PostgresLog, WrongLog, open_postgres_log
+from services.runtime.log import Log, WrongLog
+from services.runtime.log.postgres_log import PostgresLog, open_postgres_log
 from services.runtime.postgres import connect
 from tests.contract.log_cases import MAX_BYTES, LogKind, names, place_all, record
 from tests.servers.cutter import cutter

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from services.core.actor import ifi
 from services.core.evidence import evidence_of
 from services.core.transcript import MOST_STATEMENTS, Row, fold, line, merge, named, pack, pack_summary, summarise, unpack_line, unpack_summary
-from services.projector.projections.learners_blocks import FIRST, split
+from services.projector.projections.learners_blocks import FIRST, largest, split
 from services.projector.run import StatementAt
 from tests import reference_fold
 from tests.folding import At, copies_of, members_of
@@ -63,6 +63,12 @@ def test_blocks_have_no_more_rows_than_they_may_and_begin_where_they_say(rows: l
     assert merge(summary for _, _, summary in pieces) == summarise(rows)
     for (start, n, _), following in zip(pieces, [*starts[1:], (2**63, 0)], strict=True):
         assert sum(start <= (row.at, row.seq) < following for row in rows) == n
+
+
+def test_a_fold_of_a_large_pair_reads_and_merges_as_little_as_it_can() -> None:
+    """Blocks of at most 256 rows where there are 4,096; of a million, some 500 are merged and one is read."""
+    assert [largest(rows, 256) for rows in (0, 257, 4096)] == [256, 256, 256]
+    assert largest(1_000_000, 256) == 4000
 
 
 @settings(deadline=None)

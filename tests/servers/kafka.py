@@ -48,18 +48,21 @@ class Kafka:
 class KafkaServers(Kafka):
     """`n` brokers of this process in a temporary directory; numbers of brokers begin at 0."""
 
+    users: tuple[str, ...] = ()
+    """Arguments of `format` that make users."""
+
     def __init__(self, n: int, *, session_timeout_ms: int = 4000) -> None:
         """`session_timeout_ms`: how long the others wait for a silent broker before its partitions get other leaders."""
         self._libs, self._directory = jars(), Path(tempfile.mkdtemp(prefix="testamur-kafka-"))
         self._processes: list[subprocess.Popen[bytes] | None] = [None] * n
-        self._ports, self._session_timeout_ms = _free_ports(2 * n), session_timeout_ms
+        self._ports, self._session_timeout_ms = free_ports(2 * n), session_timeout_ms
         super().__init__(",".join(f"127.0.0.1:{port}" for port in self._ports[:n]), n)
         self._probe = f"ready-{uuid4()}"
 
     def start(self) -> None:
         """Format and start all; return when a record was acknowledged by all of them in each of several partitions."""
         cluster = str(uuid4())[:22].replace("-", "A")
-        formats = [self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._write_config(i)), log=f"format{i}")
+        formats = [self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._write_config(i)), *self.users, log=f"format{i}")
                    for i in range(self.replication)]
         for process in formats:
             if process.wait(timeout=START_DEADLINE_S):
@@ -136,20 +139,24 @@ class KafkaServers(Kafka):
         return _starter.submit(_start, command, self._directory / f"{log}.log").result()
 
     def _write_config(self, i: int) -> Path:
-        n, listeners, controllers = self.replication, self._ports[:self.replication], self._ports[self.replication:]
         path = self._directory / f"{i}.properties"
-        path.write_text("\n".join([
-            "process.roles=broker,controller", f"node.id={i + 1}",
-            "controller.quorum.voters=" + ",".join(f"{j + 1}@127.0.0.1:{port}" for j, port in enumerate(controllers)),
-            f"listeners=PLAINTEXT://127.0.0.1:{listeners[i]},CONTROLLER://127.0.0.1:{controllers[i]}",
-            f"advertised.listeners=PLAINTEXT://127.0.0.1:{listeners[i]}",
-            "controller.listener.names=CONTROLLER", "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            f"log.dirs={self._directory}/data{i}", "auto.create.topics.enable=false", "group.initial.rebalance.delay.ms=0",
-            f"offsets.topic.replication.factor={n}", f"transaction.state.log.replication.factor={n}", f"transaction.state.log.min.isr={n}",
-            "offsets.topic.num.partitions=1", "num.network.threads=2", "num.io.threads=4", "log.cleaner.enable=false",
-            f"broker.session.timeout.ms={self._session_timeout_ms}", "broker.heartbeat.interval.ms=500", "replica.lag.time.max.ms=5000",
-        ]))
+        path.write_text("\n".join(f"{name}={value}" for name, value in self.config(i).items()))
         return path
+
+    def config(self, i: int) -> dict[str, object]:
+        """Return the properties of a broker."""
+        n, listeners, controllers = self.replication, self._ports[:self.replication], self._ports[self.replication:]
+        return {
+            "process.roles": "broker,controller", "node.id": i + 1,
+            "controller.quorum.voters": ",".join(f"{j + 1}@127.0.0.1:{port}" for j, port in enumerate(controllers)),
+            "listeners": f"PLAINTEXT://127.0.0.1:{listeners[i]},CONTROLLER://127.0.0.1:{controllers[i]}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{listeners[i]}",
+            "controller.listener.names": "CONTROLLER", "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": f"{self._directory}/data{i}", "auto.create.topics.enable": "false", "group.initial.rebalance.delay.ms": 0,
+            "offsets.topic.replication.factor": n, "transaction.state.log.replication.factor": n, "transaction.state.log.min.isr": n,
+            "offsets.topic.num.partitions": 1, "num.network.threads": 2, "num.io.threads": 4, "log.cleaner.enable": "false",
+            "broker.session.timeout.ms": self._session_timeout_ms, "broker.heartbeat.interval.ms": 500, "replica.lag.time.max.ms": 5000,
+        }
 
 
 def jars() -> Path:
@@ -208,7 +215,7 @@ def kafka_cluster(_three_brokers: Kafka) -> KafkaServers:
     return _three_brokers
 
 
-def _free_ports(n: int) -> list[int]:
+def free_ports(n: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(n)]
         for each in sockets:

@@ -1,6 +1,7 @@
 """Signers of statements: certificates made on the spot, and JSON web signatures."""
 import base64
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import orjson
@@ -24,8 +25,8 @@ def b64(content: bytes) -> bytes:
 class Signer:
     """A key with a certificate, by itself or by another signer."""
 
-    def __init__(self, name: str, issuer: "Signer | None" = None, *, authority: bool = False, days: int = 10) -> None:
-        """`authority`: it may vouch for others; `days` until it expires."""
+    def __init__(self, name: str, issuer: "Signer | None" = None, *, authority: bool = False, days: int = 10, address: str | None = None) -> None:
+        """`authority`: it may vouch for others; `days` until it expires; `address`: the IP address it may answer at."""
         self.key: RSAPrivateKey = generate_private_key(65537, 2048)
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         by, now = issuer or self, datetime.now(UTC)
@@ -38,12 +39,27 @@ class Signer:
         if authority:
             builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             builder = builder.add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **_NOTHING_ELSE), critical=True)
+        if address is not None:
+            builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
         self.certificate = builder.sign(by.key, hashes.SHA256())
 
     @property
     def pem(self) -> bytes:
         """The certificate for a trust store."""
         return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def pem_with_key(self) -> bytes:
+        """The certificate after its key, for a server or a client of TLS."""
+        return self._key_pem(serialization.NoEncryption()) + self.pem
+
+    @property
+    def pem_with_locked_key(self) -> bytes:
+        """The same with a key that a passphrase opens."""
+        return self._key_pem(serialization.BestAvailableEncryption(b"a passphrase")) + self.pem
+
+    def _key_pem(self, encryption: serialization.KeySerializationEncryption) -> bytes:
+        return self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
     def jws(self, payload: Any, *others: "Signer", algorithm: str = "RS256", **header: Any) -> bytes:
         """Sign in compact form; with `others` (or x5c=True) the certificates, this one first, come along."""

@@ -1,4 +1,4 @@
-"""Blocks: a pair with more evidence than one fold should read is kept summed up in blocks of at most 256 rows, in event order.
+"""Blocks: a pair with more evidence than one fold should read is kept summed up in blocks, in event order, of 256 rows at most; of more where it has much.
 
 Only the blocks in which something changed are read and summed up again; a line is then the merge of the summaries. Where blocks begin depends on the
 order of arrival; what they amount to together does not.
@@ -6,6 +6,7 @@ order of arrival; what they amount to together does not.
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,18 @@ Fact = tuple[Row, bool]
 """An evidence row as read for a fold, and whether it is voided."""
 
 
+Piece = tuple[tuple[int, int], int, Summary]
+"""A block: where it begins, how many rows it has, what its standing ones amount to."""
+
+
 @dataclass(slots=True)
 class Blocks:
     """The blocks of one pair, in order: where each begins and what its standing rows amount to."""
 
     starts: list[tuple[int, int]] = field(default_factory=list)
     summaries: list[Summary] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    """How many rows each has, voided ones too."""
 
     def span(self, index: int) -> tuple[int, int, int, int]:
         """Return where a block begins and ends."""
@@ -44,10 +51,9 @@ class Blocks:
         """Return the blocks that these places lie in."""
         return sorted({bisect_right(self.starts, place) - 1 for place in places})
 
-    def put(self, index: int, pieces: list[tuple[tuple[int, int], Summary]]) -> None:
+    def put(self, index: int, pieces: Sequence[Piece]) -> None:
         """Put a block's pieces in its place."""
-        self.starts[index:index + 1] = [start for start, _ in pieces]
-        self.summaries[index:index + 1] = [summary for _, summary in pieces]
+        self.starts[index:index + 1], self.sizes[index:index + 1], self.summaries[index:index + 1] = map(list, zip(*pieces, strict=True))
 
     def summary(self) -> Summary:
         """Return what all of them amount to."""
@@ -69,15 +75,16 @@ class Blocks:
 async def load(conn: Connection, pairs: Sequence[Pair]) -> dict[Pair, Blocks]:
     """Return the blocks of those of the pairs that have any."""
     found: dict[Pair, Blocks] = {}
-    for tenant_id, ifi, activity, at, seq, summary in await conn.fetch(_sql.load, *columns(pairs)):
+    for tenant_id, ifi, activity, at, seq, n, summary in await conn.fetch(_sql.load, *columns(pairs)):
         blocks = found.setdefault((tenant_id, ifi, activity), Blocks())
         blocks.starts.append((at, seq))
+        blocks.sizes.append(n)
         blocks.summaries.append(unpack_summary(summary))
     return found
 
 
 async def refresh(conn: Connection, found: dict[Pair, Blocks], places: Places, most_rows: int) -> None:
-    """Sum up again the blocks that the places lie in, and split those that outgrew `most_rows`."""
+    """Sum up again the blocks that the places lie in, and split those that have too many rows."""
     wanted = [(pair, index) for pair, blocks in found.items() for index in blocks.touched(places.of(pair))]
     if not wanted:
         return
@@ -88,8 +95,8 @@ async def refresh(conn: Connection, found: dict[Pair, Blocks], places: Places, m
     written: list[tuple[Any, ...]] = []
     for (pair, index), rows in zip(reversed(wanted), reversed(facts), strict=True):  # from the end, so that indexes stay true
         blocks = found[pair]
-        pieces = split(rows, blocks.starts[index], most_rows, tail=index + 1 == len(blocks.starts))
-        blocks.put(index, [(start, summary) for start, _, summary in pieces])
+        pieces = split(rows, blocks.starts[index], largest(sum(blocks.sizes), most_rows), tail=index + 1 == len(blocks.starts))
+        blocks.put(index, pieces)
         written += [(*pair, *start, n, pack_summary(summary)) for start, n, summary in pieces]
     await conn.execute(_sql.put, *columns(written))
 
@@ -99,8 +106,8 @@ async def make(conn: Connection, outgrown: dict[Pair, list[Fact]], most_rows: in
     made: dict[Pair, Blocks] = {}
     written: list[tuple[Any, ...]] = []
     for pair, rows in outgrown.items():
-        pieces = split(rows, FIRST, most_rows, tail=True)
-        made[pair] = Blocks([start for start, _, _ in pieces], [summary for _, _, summary in pieces])
+        pieces = split(rows, FIRST, largest(len(rows), most_rows), tail=True)
+        made[pair] = Blocks([start for start, _, _ in pieces], [summary for _, _, summary in pieces], [n for _, n, _ in pieces])
         written += [(*pair, *start, n, pack_summary(summary)) for start, n, summary in pieces]
     if written:
         await conn.execute(_sql.put, *columns(written))
@@ -117,8 +124,16 @@ async def named(conn: Connection, wanted: Sequence[tuple[Blocks, Pair, int]]) ->
     return earliest
 
 
-def split(rows: list[Fact], start: tuple[int, int], most_rows: int, *, tail: bool) -> list[tuple[tuple[int, int], int, Summary]]:
-    """Return the blocks that rows make, the first beginning at `start`: (where it begins, how many rows, summary).
+def largest(rows: int, least: int) -> int:
+    """Return how many rows a block may have of a pair with so many: `least`, and where there is much as many as makes blocks and rows of one grow alike.
+
+    A fold merges all summaries and reads the rows of a block at least, and merging one costs as much as reading some sixteen rows.
+    """
+    return max(least, isqrt(rows * least // 16))
+
+
+def split(rows: list[Fact], start: tuple[int, int], most_rows: int, *, tail: bool) -> list[Piece]:
+    """Return the blocks that rows make, the first beginning at `start`.
 
     The last block of a pair is cut into full ones, for most evidence arrives in event order; any other at the median.
     """

@@ -2,7 +2,7 @@
 
 -- name: load
 -- The blocks of pairs, in order.
-select b.tenant_id, b.ifi, b.activity, b.at, b.seq, b.summary
+select b.tenant_id, b.ifi, b.activity, b.at, b.seq, b.n, b.summary
 from unnest($1::int[], $2::uuid[], $3::uuid[]) as p (tenant_id, ifi, activity)
 join block b on b.tenant_id = p.tenant_id and b.ifi = p.ifi and b.activity = p.activity
 order by b.tenant_id, b.ifi, b.activity, b.at, b.seq;

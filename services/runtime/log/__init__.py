@@ -10,6 +10,10 @@ from uuid import UUID
 import msgspec
 
 
+class WrongLog(Exception):
+    """The log cannot be the one that the settings ask for: it is another's, or not as it must be, or refuses us. The text is a sentence for the operator."""
+
+
 class NewRecord(msgspec.Struct, frozen=True):
     """A record to append: `count` is how many instants it takes (its statements; 1 for any other kind)."""
 

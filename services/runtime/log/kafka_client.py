@@ -6,6 +6,7 @@ stale, get stuck or jump (`auto_offset_reset`).
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -14,6 +15,9 @@ from aiokafka.conn import AIOKafkaConnection, collect_hosts, create_conn
 from aiokafka.errors import KafkaConnectionError, KafkaError, LeaderNotAvailableError, RequestTimedOutError
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import TopicPartition
+
+from services.core.errors import LogUnavailable
+from services.runtime.log.kafka_brokers import AccessRefused, Brokers, Refusal, refusal
 
 CONNECT_TIMEOUT_S = 3.0
 CALL_TIMEOUT_S = 3.0
@@ -30,18 +34,26 @@ logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 class KafkaClient:
     """Who leads which partition of one topic, and connections to them."""
 
-    def __init__(self, bootstrap: str, topic: str, client_id: str = "testamur") -> None:
-        """`bootstrap` is a comma-separated list of host:port. Nothing is connected before the first request."""
+    def __init__(self, brokers: Brokers, topic: str) -> None:
+        """Nothing is connected before the first request."""
         self.topic = topic
-        self._bootstrap = [(host, port) for host, port, _ in collect_hosts(bootstrap)]
-        self._client_id = client_id
+        self._bootstrap = [(host, port) for host, port, _ in collect_hosts(brokers.addresses)]
+        self._access = brokers.access
         self._cluster = ClusterMetadata()
         self._idle: dict[tuple[str, int], list[AIOKafkaConnection]] = {}
         self._refreshing: asyncio.Task[None] | None = None
         self._refreshed = 0.0
-        self._silent: set[tuple[str, int]] = set()
-        """Brokers that did not answer when asked last: each is reported once."""
+        self._silent: dict[tuple[str, int], str] = {}
+        """Brokers that did not answer when asked last, and why: that is reported once."""
         self._closed = False
+
+    async def reach(self) -> None:
+        """See that we can speak with one of the brokers to begin with, and with one at the address under which it is known in its cluster.
+
+        Raises AccessRefused where all of them refuse us, LogUnavailable where none answers; within 12 s.
+        """
+        self._cluster.update_metadata(await self._ask_any(self._bootstrap))
+        await self._ask_any([(broker.host, broker.port) for broker in self._cluster.brokers()])
 
     async def ask_leader(self, partition: int, request: Any, *, wait_s: float = 0.0) -> Any:
         """Send a request to the leader of a partition; return its answer, which may hold an error code.
@@ -80,17 +92,38 @@ class KafkaClient:
         known = [(broker.host, broker.port) for broker in self._cluster.brokers() if not self._cluster.is_bootstrap(broker.nodeId)]
         for address in sorted(dict.fromkeys([*known, *self._bootstrap]), key=self._silent.__contains__):
             try:
-                answer = await self._ask(address, MetadataRequest([self.topic], allow_auto_topic_creation=False), 0.0)
+                answer = await self._ask(address, self._question(), 0.0)
             except KafkaError as error:
-                if address not in self._silent:
+                if str(error) != self._silent.get(address):
                     log.warning("kafka broker does not answer", host=address[0], port=address[1], error=str(error))
-                self._silent.add(address)
+                self._silent[address] = str(error)
                 continue
-            self._silent.discard(address)
+            self._silent.pop(address, None)
             if answer.brokers:
                 self._cluster.update_metadata(answer)
                 break
         self._refreshed = time.monotonic()
+
+    def _question(self) -> MetadataRequest:
+        return MetadataRequest([self.topic], allow_auto_topic_creation=False)
+
+    async def _ask_any(self, addresses: Sequence[tuple[str, int]]) -> Any:
+        """Ask all at once who leads what; return the first answer."""
+        errors: list[KafkaError] = []
+        asked = [asyncio.ensure_future(self._ask(address, self._question(), 0.0)) for address in addresses]
+        try:
+            for answer in asyncio.as_completed(asked):
+                try:
+                    return await answer
+                except KafkaError as error:
+                    errors.append(error)
+        finally:
+            for each in asked:
+                each.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+        if errors and all(isinstance(error, Refusal) for error in errors):
+            raise AccessRefused(str(errors[0]))
+        raise LogUnavailable(f"no broker of {len(addresses)} answers: {'; '.join(dict.fromkeys(map(str, errors)))}")
 
     async def _ask(self, address: tuple[str, int], request: Any, wait_s: float) -> Any:
         try:
@@ -107,7 +140,11 @@ class KafkaClient:
                     connection.close()
         except TimeoutError as error:
             raise RequestTimedOutError(f"{address[0]}:{address[1]} did not answer in time") from error
-        except OSError as error:
+        except (KafkaError, OSError) as error:
+            if (found := refusal(*address, error)) is not None:
+                raise found from error
+            if isinstance(error, KafkaError):
+                raise
             raise KafkaConnectionError(f"{address[0]}:{address[1]}: {error}") from error
         return answer
 
@@ -118,4 +155,4 @@ class KafkaClient:
             if connection.connected():
                 return connection
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            return await create_conn(*address, client_id=self._client_id, request_timeout_ms=int(_LONGEST_CALL_S * 1000), max_idle_ms=_IDLE_S * 1000)
+            return await create_conn(*address, **self._access, client_id="testamur", request_timeout_ms=int(_LONGEST_CALL_S * 1000), max_idle_ms=_IDLE_S * 1000)

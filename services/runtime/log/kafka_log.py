@@ -1,5 +1,6 @@
 """The log as a Kafka topic. Made and checked with the help of Postgres, which knows its uuid; once open, it needs Kafka alone."""
 import asyncio
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -10,6 +11,7 @@ import structlog
 from services.core import envelope
 from services.core.errors import Halted, LogUnavailable
 from services.runtime.log import LogEnd, LogRecord, NewRecord, Position
+from services.runtime.log.kafka_brokers import Brokers, refused
 from services.runtime.log.kafka_client import KafkaClient
 from services.runtime.log.kafka_producer import KafkaProducer
 from services.runtime.log.kafka_reader import KafkaReader, instant_of
@@ -79,20 +81,23 @@ async def open_kafka_log(settings: Settings, dsn: str) -> KafkaLog:
     """Return the log of this installation, made at the first start.
 
     `dsn` is the migrated database that knows the log's uuid. Raises TopicError for a topic that is not as the log needs it, Halted for one
-    that is not this log, and LogUnavailable when brokers or Postgres stay away for 45 s.
+    that is not this log, AccessRefused by brokers that we cannot use, and LogUnavailable when brokers or Postgres stay away for 45 s.
     """
     assert settings.kafka, "no Kafka is configured"
-    deadline = asyncio.get_running_loop().time() + OPEN_DEADLINE_S
+    deadline, told = asyncio.get_running_loop().time() + OPEN_DEADLINE_S, False
     while True:
         try:
             async with asyncio.timeout_at(deadline):
-                return await _open(settings, settings.kafka, dsn)
+                return await _open(settings, dsn)
         except (LogUnavailable, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError) and not transient(error):
                 raise
+            if (found := refused(error)) is not None:
+                raise found from error
             if asyncio.get_running_loop().time() + _PAUSE_S >= deadline:
                 raise LogUnavailable(f"the log on {settings.kafka} cannot be opened: {error!r}") from error
-            log.info("log cannot be opened yet", kafka=settings.kafka, error=str(error))
+            log.log(logging.INFO if told else logging.WARNING, "log cannot be opened yet", kafka=settings.kafka, error=str(error))
+            told = True
             await asyncio.sleep(_PAUSE_S)
 
 
@@ -106,14 +111,16 @@ async def first_log_id(reader: KafkaReader, partition: int) -> UUID:
         raise Halted(partition, 0, "the partition does not begin with a genesis record") from error
 
 
-async def _open(settings: Settings, bootstrap: str, dsn: str) -> KafkaLog:
-    admin, client = TopicAdmin(bootstrap, settings.kafka_topic), KafkaClient(bootstrap, settings.kafka_topic)
+async def _open(settings: Settings, dsn: str) -> KafkaLog:
+    brokers = Brokers.of(settings)
+    admin, client = TopicAdmin(brokers, settings.kafka_topic), KafkaClient(brokers, settings.kafka_topic)
     connection = await connect(dsn, application_name="testamur genesis")
     producer: KafkaProducer | None = None
     try:
         await connection.execute(_sql.lock, GENESIS_LOCK)
-        log_id, partitions = await _identify(connection, settings, admin, KafkaReader(client))
-        producer = KafkaProducer(bootstrap, settings.kafka_topic, admin.limit)
+        log_id, partitions = await _identify(connection, settings, admin, client)
+        producer = KafkaProducer(brokers, settings.kafka_topic, admin.limit)
+        await producer.begun()
         opened = KafkaLog(log_id, partitions, client, producer)
         await opened.begin(await _folded(connection, log_id))
     except BaseException:
@@ -126,11 +133,12 @@ async def _open(settings: Settings, bootstrap: str, dsn: str) -> KafkaLog:
     return opened
 
 
-async def _identify(connection: "asyncpg.Connection[asyncpg.Record]", settings: Settings, admin: TopicAdmin, reader: KafkaReader) -> tuple[UUID, int]:
+async def _identify(connection: "asyncpg.Connection[asyncpg.Record]", settings: Settings, admin: TopicAdmin, client: KafkaClient) -> tuple[UUID, int]:
     """Make or check the topic and the log's identity; return the log's uuid and its number of partitions."""
     row = await connection.fetchrow(_sql.identity)
     if row is not None and row["kind"] != "kafka":
         raise TopicError("The log of this installation is in Postgres. Carry it over with `testamur log copy`, or unset TESTAMUR_KAFKA.")
+    await client.reach()
     found, config = await admin.partitions(), TopicConfig.of(settings)
     if found is None:
         wanted = row["partitions"] if row is not None else settings.log_partitions
@@ -145,6 +153,7 @@ async def _identify(connection: "asyncpg.Connection[asyncpg.Record]", settings: 
     if row is not None:
         return row["log_id"], found
     # A new database beside an old topic takes over its log: everything can be folded again from it.
+    reader = KafkaReader(client)
     log_id = await first_log_id(reader, 0) if await reader.end(0) else uuid4()
     await connection.execute(_sql.identify, log_id, found)
     return log_id, found

@@ -15,7 +15,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import RecordMetadata
 
 from services.core.errors import LogUnavailable, LrsError, Outcome, Overloaded, TooLarge
-from services.runtime.log import NewRecord, Position
+from services.runtime.log import NewRecord, Position, WrongLog
+from services.runtime.log.kafka_brokers import AccessRefused, Brokers, refused
 
 DEADLINE_S = 10.0
 CLOSE_S = 1.5
@@ -37,16 +38,24 @@ class KafkaProducer:
     """The one writer of a process to a topic; `append` may be called by many tasks at once."""
 
     def __init__(
-        self, bootstrap: str, topic: str, fetch_limit: Callable[[], Awaitable[int]], *,
+        self, brokers: Brokers, topic: str, fetch_limit: Callable[[], Awaitable[int]], *,
         max_pending_bytes: int = MAX_PENDING_BYTES, deadline_s: float = DEADLINE_S,
     ) -> None:
         """`fetch_limit` asks the brokers for the largest record batch that the topic takes, in bytes: anew for each producer built."""
-        self._bootstrap, self._topic, self._fetch_limit = bootstrap, topic, fetch_limit
+        self._brokers, self._topic, self._fetch_limit = brokers, topic, fetch_limit
         self._limit, self._pending, self._max_pending = 0, 0, max_pending_bytes
         self._deadline_s, self._misses, self._unreachable, self.rebuilt = deadline_s, 0, False, -1
         self._current: asyncio.Future[AIOKafkaProducer] = asyncio.get_running_loop().create_future()
         self._ends: set[asyncio.Task[None]] = set()
+        self._tried = asyncio.Event()
+        self._refusal: AccessRefused | None = None
         self._builder = asyncio.create_task(self._build(), name="kafka-producer")
+
+    async def begun(self) -> None:
+        """Wait until it can write, or could not at the first try. Raises AccessRefused where trying again will not help."""
+        await self._tried.wait()
+        if self._refusal is not None:
+            raise self._refusal
 
     async def append(self, records: Sequence[NewRecord]) -> list[Position]:
         """Do what `Log.append` promises, within 10 s. Raises Overloaded, nothing written, when too much is waiting."""
@@ -145,23 +154,26 @@ class KafkaProducer:
             async with asyncio.timeout(DEADLINE_S):
                 limit = await self._fetch_limit()
                 producer = AIOKafkaProducer(
-                    bootstrap_servers=self._bootstrap, client_id="testamur", acks="all", enable_idempotence=True, linger_ms=0,
+                    bootstrap_servers=self._brokers.addresses, **self._brokers.access, client_id="testamur", acks="all", enable_idempotence=True, linger_ms=0,
                     max_batch_size=min(_BATCH_BYTES, limit), max_request_size=limit, request_timeout_ms=_REQUEST_TIMEOUT_MS, metadata_max_age_ms=30_000)
                 await producer.start()
                 await producer.partitions_for(self._topic)
-        except (KafkaError, LrsError, OSError, TimeoutError, asyncio.CancelledError) as error:
+        except (KafkaError, WrongLog, LrsError, OSError, TimeoutError, asyncio.CancelledError) as error:
             if producer is not None:
                 await _force_end(producer)
             if isinstance(error, asyncio.CancelledError):
                 raise
+            self._refusal = refused(error)  # rights may come back, too
             if not self._unreachable:
-                log.warning("kafka cannot be written to; trying on", topic=self._topic, error=str(error))
+                log.warning("kafka cannot be written to; trying on", topic=self._topic, error=str(self._refusal or error))
             self._unreachable = True
+            self._tried.set()
             return False
         self._limit, self.rebuilt = limit, self.rebuilt + 1
         if self.rebuilt or self._unreachable:
             log.info("kafka can be written to again", topic=self._topic, rebuilt=self.rebuilt)
-        self._unreachable = False
+        self._unreachable, self._refusal = False, None
+        self._tried.set()
         self._current.set_result(producer)
         return True
 

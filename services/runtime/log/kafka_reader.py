@@ -15,6 +15,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from services.core.errors import Halted, LogUnavailable
 from services.core.timeline import micros
 from services.runtime.log import LogRecord
+from services.runtime.log.kafka_brokers import Refusal
 from services.runtime.log.kafka_client import KafkaClient
 
 PATIENCE_S = 8.0
@@ -116,6 +117,8 @@ class KafkaReader:
         """Pause, and learn who leads what now. Raises LogUnavailable when the time is over or trying again would not help."""
         now = asyncio.get_running_loop().time()
         passing = isinstance(error, TimeoutError) or getattr(error, "retriable", False) or getattr(error, "invalid_metadata", False)
+        if isinstance(error, Refusal):  # for good by this broker, but another may lead by now
+            await self._client.refresh(max(0.0, give_up - now))
         if not passing or now + _PAUSE_S >= give_up:
             raise LogUnavailable(f"{sentence}: {error or 'the brokers did not answer in time'}") from error
         await asyncio.sleep(_PAUSE_S)

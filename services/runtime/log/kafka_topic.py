@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrP
 from aiokafka.protocol.metadata import MetadataRequest
 
 from services.core.errors import LogUnavailable
-from services.runtime.log.postgres_log import WrongLog
+from services.runtime.log import WrongLog
+from services.runtime.log.kafka_brokers import Brokers, refused
 from services.runtime.settings import Settings
 
 ENVELOPE_BYTES = 1 << 20
@@ -63,11 +64,11 @@ class TopicConfig:
 
 
 class TopicAdmin:
-    """Looks at and makes the topic. Each call ends within 8 s; raises LogUnavailable where the brokers do not answer."""
+    """Looks at and makes the topic. Each call ends within 8 s; raises AccessRefused where we lack rights, LogUnavailable where the brokers do not answer."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, brokers: Brokers, topic: str) -> None:
         """Connect at each call: calls are rare."""
-        self._bootstrap, self._topic = bootstrap, topic
+        self._brokers, self._topic = brokers, topic
 
     async def partitions(self) -> int | None:
         """Return how many partitions the topic has; None where there is no such topic."""
@@ -87,6 +88,8 @@ class TopicAdmin:
             _, code, *reason = answer.topic_errors[0]
             if code and code != TopicAlreadyExistsError.errno:
                 error = kafka_errors.for_code(code)
+                if (found := refused(error())) is not None:
+                    raise found
                 if not error.retriable:
                     raise TopicError(f"The topic {self._topic} cannot be made: {' '.join(filter(None, reason)) or error.description}")
                 raise error
@@ -105,7 +108,7 @@ class TopicAdmin:
 
     @contextlib.asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, client_id="testamur", request_timeout_ms=3000)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._brokers.addresses, **self._brokers.access, client_id="testamur", request_timeout_ms=3000)
         try:
             async with asyncio.timeout(_ADMIN_TIMEOUT_S):
                 try:
@@ -114,6 +117,8 @@ class TopicAdmin:
                 finally:
                     await admin.close()
         except (KafkaError, OSError, TimeoutError) as error:
+            if (found := refused(error)) is not None:
+                raise found from error
             raise LogUnavailable(f"the topic {self._topic} cannot be looked at: {error!r}") from error
 
 

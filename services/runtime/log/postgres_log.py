@@ -12,7 +12,7 @@ import asyncpg
 
 from services.core import envelope
 from services.core.errors import Halted, LogUnavailable, TooLarge
-from services.runtime.log import LogEnd, LogRecord, NewRecord, Position
+from services.runtime.log import LogEnd, LogRecord, NewRecord, Position, WrongLog
 from services.runtime.log.group_commit import GroupCommit
 from services.runtime.log.postgres_tail import PostgresTail
 from services.runtime.log.postgres_writer import PostgresWriter
@@ -29,10 +29,6 @@ _POLL_S = 1.0
 T = TypeVar("T")
 
 _sql = Statements(Path(__file__).with_suffix(".sql"))
-
-
-class WrongLog(Exception):
-    """The database keeps another log than the settings ask for; the message is a sentence for the operator."""
 
 
 class PostgresLog:

@@ -187,6 +187,17 @@ def test_what_counts_no_more_since_an_award_was_revoked_by_hand_is_told_however_
     assert outcome(held, on=ON, barred=barred).worded.passed_over == (BARRED,)
 
 
+def test_a_cmi5_course_whose_completion_is_barred_says_so() -> None:
+    assert UNITS is not None
+    completed = [
+        fact(1, SAFETY + "/fire", "2022-01-01", verb="completed", registration=R1), fact(2, SAFETY + "/fire", "2022-01-02", scaled=.9, registration=R1),
+        fact(3, SAFETY + "/saw", "2022-01-03", registration=R1),
+    ]
+
+    assert outcome(programme("units"), on=ON, courses={SAFETY: UNITS}, barred=completed).worded.passed_over == (BARRED,)
+    assert outcome(programme("units"), on=ON, courses={SAFETY: UNITS}, barred=completed[:2]).worded.passed_over == ()
+
+
 def test_what_would_not_count_anyway_is_not_said_to_be_barred() -> None:
     passed, held = rule("{statement: {verb: passed, window: {last: P1Y}}}"), rule("{credential: {achievement: 'x:a'}}")
     ended = award(1, "x:a", "2022-01-01", valid_until="2023-01-01"), award(2, "x:a", "2022-01-01", revoked=True), award(3, "x:a", "2024-02-01")

@@ -9,6 +9,7 @@ from services.core.sequence import Placed, Sequence
 from services.core.timeline import MAX_PARTITIONS
 from services.runtime.log import LogRecord, NewRecord
 from services.runtime.log.copying.source import CopyRefused, Head
+from services.runtime.log.kafka_brokers import Brokers
 from services.runtime.log.kafka_client import KafkaClient
 from services.runtime.log.kafka_log import OPEN_DEADLINE_S, KafkaLog
 from services.runtime.log.kafka_producer import KafkaProducer
@@ -83,22 +84,29 @@ class Target:
 async def open_target(settings: Settings, log_id: UUID, least: int, wanted: int | None) -> Target:
     """Return the topic that the settings name, made where there is none: with as many partitions as `wanted`, 12 by default, never fewer than `least`.
 
-    Raises TopicError or CopyRefused for a topic that cannot take the log, LogUnavailable when the brokers stay away for 45 s.
+    Raises TopicError or CopyRefused for a topic that cannot take the log, AccessRefused by brokers that we cannot use, LogUnavailable when they stay away
+    for 45 s.
     """
     assert settings.kafka, "no Kafka is named"
     if wanted is not None and wanted < least:
         raise CopyRefused(f"The log has {least} partitions and its records keep theirs: the topic must have as many or more.")
-    admin, client = TopicAdmin(settings.kafka, settings.kafka_topic), KafkaClient(settings.kafka, settings.kafka_topic)
+    brokers = Brokers.of(settings)
+    admin, client = TopicAdmin(brokers, settings.kafka_topic), KafkaClient(brokers, settings.kafka_topic)
     deadline = asyncio.get_running_loop().time() + OPEN_DEADLINE_S
-    while True:
-        try:
-            partitions = await _prepared(settings, admin, least, wanted)
-            break
-        except LogUnavailable:
-            if asyncio.get_running_loop().time() + _PAUSE_S >= deadline:
-                raise
-            await asyncio.sleep(_PAUSE_S)
-    return Target(KafkaLog(log_id, partitions, client, KafkaProducer(settings.kafka, settings.kafka_topic, admin.limit)))
+    try:
+        while True:
+            try:
+                await client.reach()
+                partitions = await _prepared(settings, admin, least, wanted)
+                break
+            except LogUnavailable:
+                if asyncio.get_running_loop().time() + _PAUSE_S >= deadline:
+                    raise
+                await asyncio.sleep(_PAUSE_S)
+    except BaseException:
+        client.close()
+        raise
+    return Target(KafkaLog(log_id, partitions, client, KafkaProducer(brokers, settings.kafka_topic, admin.limit)))
 
 
 async def _prepared(settings: Settings, admin: TopicAdmin, least: int, wanted: int | None) -> int:
