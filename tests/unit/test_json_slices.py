@@ -125,7 +125,7 @@ def test_depth_is_counted_in_objects_and_arrays() -> None:
     assert not is_deeper([[], []] * 100, 2)
 
 
-def test_a_hostile_statement_of_a_megabyte_costs_less_than_a_quarter_second() -> None:
+def test_a_hostile_statement_of_a_megabyte_costs_less_than_a_second() -> None:
     n = 1 << 20
     bodies = [
         b'{"a":"' + b"\\u00e4" * (n // 6) + b'"}',
