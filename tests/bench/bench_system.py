@@ -59,7 +59,7 @@ class Figures:
         """Post until the time is over and both projections have folded all of it; return statements a second over all that, and CPU µs a statement."""
         before, load, broker = watch.cpu_by_role(self.system), time.process_time(), self._broker_cpu()
         begun = time.perf_counter()
-        async with watch.watched(self.system) as lag:
+        async with watch.watched(self.system) as seen:
             loaded = await closed(self.system, self.stream, clients=8, size=50, headers=VISIBLE, going_on=for_seconds(seconds))
         drain = time.perf_counter()
         await watch.drained(self.system)
@@ -69,7 +69,7 @@ class Figures:
         cpu = {role: (after[role] - before[role]) * 1e6 / n for role in after}
         self._note("sustained", {
             **_figures(loaded), "accepted_s": loaded.rate, "statements_s": n / wall, "seconds": seconds, "drained_s": drain,
-            "lag_records": lag.summary(), "cpu_us": cpu,
+            "lag_records": seen.lag.summary(), "memory_mib": seen.memory.summary(), "cpu_us": cpu,
             "load_cpu_us": (time.process_time() - load) * 1e6 / n, "broker_cpu_us": (self._broker_cpu() - broker) * 1e6 / n})
         return n / wall, sum(cpu.values())
 
@@ -112,7 +112,7 @@ class Figures:
         if self.broker is not None:
             sizes["kafka"] = sum(file.stat().st_size for file in self.broker._directory.glob("data*/*/*.log"))
         self._note("bytes_a_statement", {name: size / self.statements for name, size in sizes.items()})
-        self._note("rss_mib", watch.rss_by_role(self.system))
+        self._note("rss_mib", watch.peaks_by_role(self.system))
 
     async def replay(self) -> None:
         """Rebuild both projections beside the running system, compared and put in use."""

@@ -140,16 +140,19 @@ def _cells(found: dict[str, Any]) -> dict[str, str]:
 
 
 def _sustained(each: dict[str, Any]) -> dict[str, str]:
-    lag = "; ".join(f"{name} {thirds['first third']:.0f} → {thirds['last third']:.0f} (most {thirds['most']:.0f})"
-                    for name, thirds in each["lag_records"].items())
     cpu = ", ".join(f"{role} {used:.0f}" for role, used in each["cpu_us"].items())
     return {
         "sustained, ingested and folded by both projections":
             f"**{_number(each['statements_s'])}/s** over {each['seconds']:.0f} s; pushed back {each['pushed_back']}×, "
             f"folded {each['drained_s']:.1f} s after the end",
-        "lag meanwhile in records, first third → last third": lag,
+        "lag meanwhile in records, first third → last third": _thirds(each["lag_records"]),
+        "memory meanwhile, MiB, first third → last third": _thirds(each["memory_mib"]),
         "CPU µs a statement": f"{cpu}: **{sum(each['cpu_us'].values()):.0f}**; besides load {each['load_cpu_us']:.0f}, broker {each['broker_cpu_us']:.0f}",
     }
+
+
+def _thirds(found: dict[str, dict[str, float]]) -> str:
+    return "; ".join(f"{name} {thirds['first third']:.0f} → {thirds['last third']:.0f} (most {thirds['most']:.0f})" for name, thirds in found.items())
 
 
 def _lag(lag: dict[str, float]) -> str:

@@ -1,9 +1,9 @@
 """What is seen of a whole system from outside while it works: lag from /metrics, CPU and memory of its processes by role, bytes in its database."""
 import asyncio
+import itertools
 import re
 import statistics
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,28 +17,36 @@ from tests.servers.system import Role, System
 
 ROLES: tuple[Role, ...] = ("web", "projector", "postgres", "supervisor")
 _LAG = re.compile(r'^testamur_projection_lag_records\{partition="\d+",projection="(\w+)"\} (\S+)$', re.MULTILINE)
-_SAMPLE_S = 1.0
+_SAMPLE_S, _MEMORY_EACH = 1.0, 5
 _DRAIN_S = 600.0
 
 
 @dataclass
-class Lag:
-    """Records that each projection has yet to fold, sampled each second: (seconds since the beginning, records)."""
+class Series:
+    """Figures by name, sampled in time."""
 
-    samples: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    samples: dict[str, list[float]] = field(default_factory=dict)
 
-    def add(self, at: float, lag: dict[str, float]) -> None:
-        """Take one sample."""
-        for name, records in lag.items():
-            self.samples.setdefault(name, []).append((at, records))
+    def add(self, figures: dict[str, float]) -> None:
+        """Take one sample of each."""
+        for name, figure in figures.items():
+            self.samples.setdefault(name, []).append(figure)
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """Return for each projection the median of the first and of the last third, and the most."""
+        """Return for each name the median of the first and of the last third, and the most."""
         found = {}
-        for name, samples in self.samples.items():
-            values, third = [records for _, records in samples], max(1, len(samples) // 3)
+        for name, values in self.samples.items():
+            third = max(1, len(values) // 3)
             found[name] = {"first third": statistics.median(values[:third]), "last third": statistics.median(values[-third:]), "most": max(values)}
         return found
+
+
+@dataclass
+class Seen:
+    """What was seen while something else went on: records that each projection has yet to fold, and the MiB of each role."""
+
+    lag: Series = field(default_factory=Series)
+    memory: Series = field(default_factory=Series)
 
 
 async def lag_of(system: System) -> dict[str, float]:
@@ -54,17 +62,19 @@ async def lag_of(system: System) -> dict[str, float]:
 
 
 @asynccontextmanager
-async def watched(system: System) -> AsyncIterator[Lag]:
-    """Sample the lag while the body runs."""
-    lag, begun = Lag(), time.perf_counter()
+async def watched(system: System) -> AsyncIterator[Seen]:
+    """Look at the system while the body runs: at its lag each second, at its memory, which costs it more, now and then."""
+    seen = Seen()
 
     async def watch() -> None:
-        while True:
-            lag.add(time.perf_counter() - begun, await lag_of(system))
+        for second in itertools.count():
+            seen.lag.add(await lag_of(system))
+            if second % _MEMORY_EACH == 0:
+                seen.memory.add(_memory_of(system, lambda process: process.memory_info().rss))
             await asyncio.sleep(_SAMPLE_S)  # noqa: TID251 - samples in time
     task = asyncio.create_task(watch())
     try:
-        yield lag
+        yield seen
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -84,11 +94,24 @@ def cpu_by_role(system: System) -> dict[str, float]:
     return used
 
 
-def rss_by_role(system: System) -> dict[str, float]:
+def peaks_by_role(system: System) -> dict[str, float]:
     """Return the MiB each role needs at most so far: of Postgres, whose processes share memory, each one's fair share now."""
-    found: dict[str, float] = {role: sum(_peak_mib(pid) for pid in system.pids(role)) for role in ROLES}
+    return _memory_of(system, lambda process: _peak(process.pid))
+
+
+def _memory_of(system: System, of_process: Callable[[psutil.Process], int]) -> dict[str, float]:
+    found: dict[str, int] = {role: sum(of_process(psutil.Process(pid)) for pid in system.pids(role)) for role in ROLES if role != "postgres"}
     family = [process for pid in system.pids("postgres") for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
-    return {**found, "postgres": sum(process.memory_full_info().pss for process in family) / 2**20}
+    found["postgres"] = sum(_fair_share(process) for process in family)
+    return {role: size / 2**20 for role, size in found.items()}
+
+
+def _fair_share(process: psutil.Process) -> int:
+    """Return the bytes of a process; of those that others share a part. One that has just ended has none."""
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.NoSuchProcess:
+        return 0
 
 
 async def sizes_of(system: System) -> dict[str, int]:
@@ -108,6 +131,6 @@ async def sizes_of(system: System) -> dict[str, int]:
         await connection.close()
 
 
-def _peak_mib(pid: int) -> float:
+def _peak(pid: int) -> int:
     line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+    return int(line.split()[1]) * 1024
