@@ -146,7 +146,7 @@ def _sustained(each: dict[str, Any]) -> dict[str, str]:
             f"**{_number(each['statements_s'])}/s** over {each['seconds']:.0f} s; pushed back {each['pushed_back']}×, "
             f"folded {each['drained_s']:.1f} s after the end",
         "lag meanwhile in records, first third → last third": _thirds(each["lag_records"]),
-        "memory meanwhile, MiB, first third → last third": _thirds(each["memory_mib"]),
+        **({"memory meanwhile, MiB, first third → last third": _thirds(each["memory_mib"])} if "memory_mib" in each else {}),
         "CPU µs a statement": f"{cpu}: **{sum(each['cpu_us'].values()):.0f}**; besides load {each['load_cpu_us']:.0f}, broker {each['broker_cpu_us']:.0f}",
     }
 

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.core.rules.wake_keys import NO_ACTIVITY
-from services.projector.decider import batch, judging, pace
+from services.core.rules.wake_keys import ANY, NO_ACTIVITY
+from services.projector.decider import batch, judging, pace, sweeps
 from services.projector.decider.batch import decide
 from services.projector.decider.decider import Decider
 from services.projector.decider.deciding import Deciding
@@ -251,6 +251,40 @@ async def test_cheap_work_beside_a_sweep_does_not_have_more_learners_woken_at_on
         await until(over)
     assert max(woken) <= 2, "one takes 0.02 s: more than two never fit"
     assert sum(woken) >= len(people)
+
+
+@pytest.mark.parametrize("others", [[], ["ada"]])
+async def test_a_sweep_rests_alone_for_what_its_page_took_while_folds_are_pressed(
+    database: str, monkeypatch: pytest.MonkeyPatch, others: list[str],
+) -> None:
+    log, people = MemoryLog(1), [f"p{n}" for n in range(4)]
+    with ExitStack() as stack:
+        async with ready(database, log, *(did(actor, "knots") for actor in [*people, *others])) as conn:
+            await append(log, publish(log, programme("guide", passes("knots"))))
+            await fold_all(database, log)
+            await sweeps.spread(conn, FINGERPRINT, 1, 10)
+            await conn.execute("delete from wake where ifi <> all($1::uuid[])", [ifi_of(actor) for actor in people])
+            await wake(conn, others, ANY, cause=uuid4())
+            pressed = Pressed(stack, really=False)
+            began = pressed.now
+
+            def judged(*arguments: Any) -> Any:
+                pressed.now += 0.1
+                return judge_programme(*arguments)
+
+            monkeypatch.setattr(judging, "judge_programme", judged)
+            mine = pressed.deciding(log)
+            swept = mine.paces[1] = Pace(lambda: pressed.now)
+            _, decided = await decide(conn, mine, 1, "default")
+            assert len(decided) == len(people) + len(others)
+            assert set(pressed.rests) == {0}, "who stands behind the page waits for its judging alone"
+            await mine.turn.end()
+    rest, share = (pressed.now - began) * 15, len(people) / len(decided)
+    assert sum(pressed.rests) == pytest.approx(rest * (1 - share)), "what others took is rested for as ever"
+    pressed.now += rest * share - 0.01
+    assert not swept.may_wake(others=False, under_way=0, pressed=True)
+    pressed.now += 0.02
+    assert swept.may_wake(others=False, under_way=0, pressed=True)
 
 
 async def test_only_who_was_woken_by_a_sweep_tells_how_fast_it_may_go_on(database: str) -> None:

@@ -55,15 +55,15 @@ def test_fewer_than_a_page_tell_nothing_of_what_more_would_take() -> None:
 def test_a_sweep_goes_on_at_once_when_there_is_nobody_else_and_in_its_part_of_the_time_when_there_is() -> None:
     clock = Clock()
     pace = Pace(clock)
-    assert pace.may_wake(others=True, under_way=0)
+    assert pace.may_wake(others=True, under_way=0, pressed=False)
     pace.woke(1)
     pace.judged(1, 0.1)
-    assert pace.may_wake(others=False, under_way=0)
-    assert not pace.may_wake(others=True, under_way=0)
+    assert pace.may_wake(others=False, under_way=0, pressed=False)
+    assert not pace.may_wake(others=True, under_way=0, pressed=False)
     clock.now += 0.3
-    assert not pace.may_wake(others=True, under_way=0)
+    assert not pace.may_wake(others=True, under_way=0, pressed=False)
     clock.now += 0.2
-    assert pace.may_wake(others=True, under_way=0)
+    assert pace.may_wake(others=True, under_way=0, pressed=False)
 
 
 def test_while_many_decisions_are_on_their_way_a_sweep_goes_on_slowly_but_never_stops() -> None:
@@ -71,10 +71,26 @@ def test_while_many_decisions_are_on_their_way_a_sweep_goes_on_slowly_but_never_
     pace = Pace(clock)
     pace.woke(1)
     for others in (True, False):
-        assert not pace.may_wake(others=others, under_way=ENOUGH_UNDER_WAY + 1)
+        assert not pace.may_wake(others=others, under_way=ENOUGH_UNDER_WAY + 1, pressed=False)
     clock.now += 3
     for others in (True, False):
-        assert pace.may_wake(others=others, under_way=ENOUGH_UNDER_WAY + 1)
+        assert pace.may_wake(others=others, under_way=ENOUGH_UNDER_WAY + 1, pressed=False)
+
+
+def test_a_sweep_rests_for_what_it_owes_while_folds_are_pressed_and_is_forgiven_once_they_are_not() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    pace.owe(0.5)
+    pace.owe(0.5)
+    assert not pace.may_wake(others=False, under_way=0, pressed=True)
+    clock.now += 0.9
+    assert not pace.may_wake(others=False, under_way=0, pressed=True)
+    clock.now += 0.2
+    assert pace.may_wake(others=False, under_way=0, pressed=True)
+
+    pace.owe(60)
+    assert pace.may_wake(others=False, under_way=0, pressed=False)
+    assert pace.may_wake(others=False, under_way=0, pressed=True)
 
 
 class Beside:
@@ -105,8 +121,8 @@ class Beside:
             self._last = self.clock.now
         judged = [Members((UUID(int=n),), ("",)) for n in range(swept + others)]
         rows = [Waking(one.learner, 1, NO_ACTIVITY, 1, None, None if n < swept else one.learner, (0, n)) for n, one in enumerate(judged)]
-        batch._measure(self._deciding, 1, judged, rows, seconds)
-        if self._pace.may_wake(others=True, under_way=0):
+        batch._measure(self._deciding, 1, judged, batch._swept(self._deciding, 1, rows), seconds)
+        if self._pace.may_wake(others=True, under_way=0, pressed=False):
             self.waiting += self._pace.page
             self._pace.woke(self._pace.page)
 
@@ -126,6 +142,21 @@ def test_each_tenant_that_sweeps_keeps_its_own_pace_and_no_other_does() -> None:
     keep(paces, [1, 3])
     assert paces.keys() == {1, 3}
     assert paces[1] is first
+
+
+def test_a_sweep_that_has_ended_keeps_its_pace_until_its_last_page_is_judged_by_whomever() -> None:
+    clock = Clock()
+    paces = {1: Pace(clock), 2: Pace(clock), 3: Pace(clock)}
+    for tenant_id in (1, 2):
+        paces[tenant_id].woke(1)
+    keep(paces, [])
+    assert paces.keys() == {1, 2}
+    paces[1].judged(1, 0.1)
+    keep(paces, [])
+    assert paces.keys() == {2}
+    clock.now += 3
+    keep(paces, [])
+    assert not paces
 
 
 def test_a_portion_is_what_is_judged_in_its_time_and_grows_again_by_and_by() -> None:

@@ -1,25 +1,20 @@
 """An explanation as a page for people: one template, everything in it escaped, nothing fetched from anywhere, no script."""
-import base64
-import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
 import orjson
 from fastapi import Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from services.api import pages
 from services.api.context import LEARNERS_THROUGH
 from services.api.programmes import explain_words
 from services.core.rules.tree import Programme
 from services.core.timeline import rfc3339
 
 _FOLDER = Path(__file__).with_name("templates")
-_STYLE = (_FOLDER / "explain.css").read_text(encoding="utf-8")
-_POLICY = "; ".join((
-    "default-src 'none'", f"style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'", "base-uri 'none'", "form-action 'none'",
-    "frame-ancestors 'none'",
-))
+_STYLE = pages.style(_FOLDER / "explain.css")
+_POLICY = pages.policy(_STYLE)
 _Q = re.compile(r";\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", re.IGNORECASE)
 
 
@@ -51,7 +46,7 @@ def answer(said: dict[str, Any], programme: Programme, learner: dict[str, Any], 
     return Response(text, headers=headers, media_type="text/html")
 
 
-_PAGES = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+_PAGES = pages.templates(_FOLDER)
 _PAGES.filters.update(
     day=explain_words.day, agent=explain_words.agent, reason=explain_words.reason, entry=explain_words.entry, standing=explain_words.standing,
     so_far=explain_words.so_far, share=explain_words.share, latest=explain_words.latest, choice=explain_words.choice, open_parts=explain_words.open_parts)

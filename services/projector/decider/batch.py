@@ -4,7 +4,7 @@ A batch is bounded by statements and time: what is judged when they run out is c
 judged alone, in a thread, by a connection that is allowed to take its time.
 """
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -59,6 +59,9 @@ async def decide(conn: Connection, deciding: Deciding, tenant_id: int, tenant: s
         if not alone:
             deciding.apart.take_up(tenant_id, members)
         rows = [Waking(*row) for row in await conn.fetch(_sql.rows, tenant_id, [ifi for one in members for ifi in one.ifis], now, _MOST_ROWS)]
+        swept = _swept(deciding, tenant_id, rows)
+        if swept and not alone:
+            deciding.turn.hurry()
         batch = Judging(conn, deciding, tenant_id, tenant, Moment.at(now), alone=bool(alone))
         decided = await batch.judge(members, rows, catalog)
         await under_way.add(conn, tenant_id, decided)
@@ -67,17 +70,23 @@ async def decide(conn: Connection, deciding: Deciding, tenant_id: int, tenant: s
         failpoint.hit("decider.before_commit")
     if not alone:
         deciding.apart.put_down()
-        _measure(deciding, tenant_id, [one for one in members if one.learner in batch.done], rows, time.monotonic() - began)
+        _measure(deciding, tenant_id, [one for one in members if one.learner in batch.done], swept, time.monotonic() - began)
     failpoint.hit("decider.after_commit")
     return len(members), decided
 
 
-def _measure(deciding: Deciding, tenant_id: int, judged: Collection[Members], rows: Collection[Waking], seconds: float) -> None:
-    """Note how long it took to judge so many; the pace of a sweep, only what it woke itself."""
+def _swept(deciding: Deciding, tenant_id: int, rows: Iterable[Waking]) -> set[UUID]:
+    """Return the IFIs that a sweep woke, while one goes on."""
+    return {row.ifi for row in rows if row.cause is None} if tenant_id in deciding.paces else set()
+
+
+def _measure(deciding: Deciding, tenant_id: int, judged: Collection[Members], swept: set[UUID], seconds: float) -> None:
+    """Note how long it took to judge so many. What a sweep woke tells of its pace, and the sweep alone rests for it."""
     deciding.portions[tenant_id].judged(sum(len(one.ifis) for one in judged), seconds)
-    swept = {row.ifi for row in rows if row.cause is None}
     if swept and (pace := deciding.paces.get(tenant_id)):
-        pace.judged(sum(not swept.isdisjoint(one.ifis) for one in judged), seconds)
+        of_sweep = sum(not swept.isdisjoint(one.ifis) for one in judged)
+        pace.judged(of_sweep, seconds)
+        pace.owe(deciding.turn.hand_over(of_sweep / max(1, len(judged))))
 
 
 async def _take(conn: Connection, deciding: Deciding, tenant_id: int, alone: Sequence[UUID]) -> tuple[list[Members], int]:

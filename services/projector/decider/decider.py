@@ -190,8 +190,9 @@ class Decider:
         for tenant_id in turns:
             if tenant_id in look["woken"]:
                 worked |= await self._for(conn, tenant_id, self._decide(conn, tenant_id))
+        pressed = self._deciding.turn.turns.pressure > 0
         for tenant_id in turns:  # one page of one sweep, whosever turn it is
-            if tenant_id in paces and paces[tenant_id].may_wake(others=bool(worked), under_way=look["under_way"]) and await self._for(
+            if tenant_id in paces and paces[tenant_id].may_wake(others=bool(worked), under_way=look["under_way"], pressed=pressed) and await self._for(
                 conn, tenant_id, self._sweep(conn, tenant_id)):
                 return True
         return bool(worked)

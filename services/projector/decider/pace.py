@@ -41,7 +41,8 @@ class Pace:
         self._clock = clock
         self._portion = Portion(1, MOST, PAGE_S)
         self._took = 0.0
-        self._woke = -float("inf")
+        self._woke = self._rests_until = -float("inf")
+        self._waiting = False
         self._each = 1.0
         """Of so many learners of the last page one was woken."""
 
@@ -50,27 +51,42 @@ class Pace:
         """How many learners are to be woken at once."""
         return self._portion.size
 
-    def may_wake(self, *, others: bool, under_way: int) -> bool:
-        """Return whether to go on now. `others`: somebody else is being decided about; `under_way`: so many decisions are."""
-        since = self._clock() - self._woke
+    @property
+    def awaits_its_page(self) -> bool:
+        """Whether the page that was woken last is still to be judged, by this decider: another may have done so."""
+        return self._waiting and self._clock() - self._woke < _PATIENCE_S
+
+    def may_wake(self, *, others: bool, under_way: int, pressed: bool) -> bool:
+        """Return whether to go on now. `others`: somebody else is being decided about; `under_way`: so many decisions are; `pressed`: folds have much to do."""
+        now = self._clock()
+        since = now - self._woke
+        if not pressed:
+            self._rests_until = now
+        if now < self._rests_until:
+            return False
         if under_way > ENOUGH_UNDER_WAY:
             return since >= _PATIENCE_S
         return not others or since >= self._took * _SHARE
 
     def woke(self, rows: int) -> None:
         """Note that a page of learners was woken, by so many rows: it may not concern all of them."""
-        self._woke = self._clock()
+        self._woke, self._waiting = self._clock(), True
         self._each = self.page / min(self.page, max(1, rows))
 
     def judged(self, learners: int, seconds: float) -> None:
         """Note how long it took to judge so many."""
-        self._took = seconds
+        self._took, self._waiting = seconds, False
         self._portion.judged(round(learners * self._each), seconds)
+
+    def owe(self, seconds: float) -> None:
+        """Rest for so long before the next page, while folds are pressed: whoever else is decided about does not."""
+        self._rests_until = max(self._clock(), self._rests_until) + seconds
 
 
 def keep(paces: dict[int, Pace], tenants: Collection[int]) -> None:
-    """Have a pace for each of these tenants, and for nobody else."""
+    """Have a pace for each of these tenants, and else for those alone whose last page is still to be judged."""
     for tenant_id in paces.keys() - set(tenants):
-        del paces[tenant_id]
+        if not paces[tenant_id].awaits_its_page:
+            del paces[tenant_id]
     for tenant_id in tenants:
         paces.setdefault(tenant_id, Pace())

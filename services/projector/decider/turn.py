@@ -27,21 +27,34 @@ class Turn:
         self._sleep = sleep
         self._owed = 0.0
         """Seconds of rest."""
-        self._stopping = False
+        self._stopping = self._hurries = False
         self._rested = 0.0
         self._begun = self._since = self.turns.clock()
 
     def begin(self) -> None:
         """Note that a piece of work begins."""
-        self._rested = 0.0
+        self._rested, self._hurries = 0.0, False
         self._begun = self._since = self.turns.clock()
+
+    def hurry(self) -> None:
+        """Have this piece of work not rest on its way: others wait behind it."""
+        self._hurries = True
 
     async def give(self) -> None:
         """Let others go on, if this went on long enough."""
         now = self.turns.clock()
         if now - self._since > _TURN_S:
             self._count(now)
-            await self._rest(min(_LONGEST_S, _ON_ITS_WAY_S - self._rested) if now - self._begun > _SMALL_S else 0)
+            held_up = now - self._begun > _SMALL_S and not self._hurries
+            await self._rest(min(_LONGEST_S, _ON_ITS_WAY_S - self._rested) if held_up else 0)
+
+    def hand_over(self, share: float) -> float:
+        """Owe this share of the rest for what was worked no more, and return how many seconds that is: who caused the work is to rest for it."""
+        self._count(self.turns.clock())
+        self._since = self.turns.clock()
+        handed = self._owed * share
+        self._owed -= handed
+        return handed
 
     async def end(self) -> None:
         """Let others have what is theirs of the time that the piece took: many small pieces take as much from them as a large one."""
