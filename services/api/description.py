@@ -25,6 +25,8 @@ _QUARANTINED = "/v1/quarantine/{id}"
 _REDRIVE = _QUARANTINED + "/redrive"
 _NO_RECORDS = (_QUARANTINED, _PREVIEW, "/v1/issuers/{slug}", "/v1/credentials/{id}/visibility")
 """Paths of which no method appends to the log."""
+_UNSAID = "Successful Response"
+"""What FastAPI says of an answer that its route says nothing of."""
 _STATEMENT_ID = Parameter("statementId", "The id of the statement; one that has an id of its own must have this one.", UUID_TEXT, required=True)
 
 
@@ -51,6 +53,9 @@ def _operations(described: Described) -> Iterator[tuple[str, str, Described]]:
 
 def _complete(path: str, method: str, operation: Described) -> None:
     """Add who may call, the headers of a request, and those of its good answers."""
+    for status, answer in operation["responses"].items():
+        if answer["description"] == _UNSAID:
+            answer["description"] = "It is done." if status == "204" else "It is so."
     if path.startswith(_PUBLIC):
         operation["security"] = []
         return

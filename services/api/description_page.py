@@ -42,6 +42,9 @@ def kind(schema: Described | bool) -> Markup:
     for several, word in (("oneOf", " or "), ("anyOf", " or "), ("allOf", " and ")):
         if several in schema:
             return escape(word).join(dict.fromkeys(kind(each) for each in schema[several]))
+    if "if" in schema:
+        choices = (kind(schema.get("then", True)), kind(schema.get("else", True)))
+        return Markup(" or ").join(choice for choice in dict.fromkeys(choices) if choice != "nothing")
     if "const" in schema or "enum" in schema:
         return Markup(" or ").join(Markup("<code>{}</code>").format(value) for value in schema.get("enum", [schema.get("const")]))
     return _plain(schema)

@@ -21,7 +21,8 @@ CAUSES: dict[str, str] = {
         "others ran in between. Reading, checking and fingerprinting alone bring the ratio to about 2.3.",
     "G4":
         "Postgres takes 10 to 13 µs a record in its own process (the row, its index entry, the write-ahead log), the writer 4.5 to encode it and 4 to keep "
-        "account of it, and the two take turns, as all 64 wait for the same batch; the file's side takes 6 to 8 in all.",
+        "account of it, and the two take turns, as all 64 wait for the same batch; the file's side takes 6 to 8 in all. Two batches under way at once, values "
+        "sent as one text instead of many, and larger buffers of Postgres were tried: none gained anything on two threads of one core.",
     "G5":
         "What batching saves is one transaction for each record, and the cheaper these are the less there is to save: the day before, when one INSERT each "
         "came to 5,100 a second, the ratio was 7.4.",

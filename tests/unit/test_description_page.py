@@ -13,6 +13,7 @@ from services.api.description_page import inside, kind, page, prose
     ({"anyOf": [{"type": "string"}, {"type": "string"}, {"type": "null"}]}, "string or null"),
     ({"allOf": [{"$ref": "#/components/schemas/Actor"}, {"type": "object"}]}, '<a href="#Actor">Actor</a> and object'),
     ({"enum": ["a", "b"]}, "<code>a</code> or <code>b</code>"),
+    ({"if": {}, "then": {"type": "object"}, "else": {"if": {}, "then": {"type": "string"}, "else": False}}, "object or string"),
     ({"const": "<"}, "<code>&lt;</code>"),
     ({"type": "array", "items": {"$ref": "#/components/schemas/Link"}}, 'list of <a href="#Link">Link</a>'),
     ({"type": "array"}, "list of anything"),
