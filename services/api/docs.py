@@ -1,5 +1,5 @@
 """/docs: the description of the API as OpenAPI, and a page made of it."""
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -21,8 +21,12 @@ def router(app: FastAPI) -> APIRouter:
     async def openapi(_: Request) -> Response:
         return json_answer(described())
 
+    @lru_cache(maxsize=8)
+    def text(address: str) -> str:
+        return page(described(), address)
+
     async def html(_: Request) -> Response:
-        return Response(page(described()), headers={"Content-Security-Policy": POLICY}, media_type="text/html")
+        return Response(text(public_path("/docs/openapi.json")), headers={"Content-Security-Policy": POLICY}, media_type="text/html")
 
     async def root(_: Request) -> Response:
         return Response(None, 307, {"Location": public_path("/docs")})

@@ -13,7 +13,7 @@ _HEAD = """# Benchmarks
 
 Made by `make bench` from `tests/bench/results.json`. Every goal is a ratio against a limit measured in the same run, for wall clocks of different machines
 and hours cannot be compared: both sides take turns over several rounds, and the median of the rounds' ratios counts. A round in which the limit itself moved
-more than twofold from its median is left out. The statements are synthetic, about 2 KB each, with context, results and five related activities.
+more than twofold from its median is left out. At soak size a whole system is sustained in one round of five minutes. The statements are synthetic, about 2 KB each, with context, results and five related activities.
 "good" is what the design aims at; "must" is what a release is held to.
 """
 _SYSTEMS = """## Whole systems
@@ -134,7 +134,7 @@ def _cells(found: dict[str, Any]) -> dict[str, str]:
     for name in ("statements", "learners"):
         cells[f"replay of {name}, compared and put in use"] = f"**{_number(found[f'replay of {name}']['statements_s'])} statements/s**"
     cells["bytes a statement"] = ", ".join(f"{name} {_number(size)}" for name, size in sizes.items())
-    cells["memory at most, MiB"] = ", ".join(f"{role} {size:.0f}" for role, size in rss.items())
+    cells["memory at most, MiB; of Postgres, at the end"] = ", ".join(f"{role} {size:.0f}" for role, size in rss.items())
     cells["when; load average before; cores others used; fdatasync"] = _mood(found["mood"]).replace(" | ", "; ")
     return cells
 

@@ -1,5 +1,6 @@
 """What is seen of a whole system from outside while it works: lag from /metrics, CPU and memory of its processes by role, bytes in its database."""
 import asyncio
+import contextlib
 import itertools
 import re
 import statistics
@@ -70,14 +71,15 @@ async def watched(system: System) -> AsyncIterator[Seen]:
         for second in itertools.count():
             seen.lag.add(await lag_of(system))
             if second % _MEMORY_EACH == 0:
-                seen.memory.add(_memory_of(system, lambda process: process.memory_info().rss))
+                seen.memory.add(await asyncio.to_thread(_memory_of, system, lambda process: process.memory_info().rss))
             await asyncio.sleep(_SAMPLE_S)  # noqa: TID251 - samples in time
     task = asyncio.create_task(watch())
     try:
         yield seen
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def drained(system: System) -> None:

@@ -134,7 +134,9 @@ async def test_the_page_of_the_api_tells_what_bodies_hold_and_every_link_on_it_l
               for operation in operations if "application/json" in operation.get("requestBody", {}).get("content", {})}
     assert len(bodies) > 5
     for name, body in bodies.items():
-        for member in body.get("properties", {}):
+        members = {*body.get("properties", {}), *body.get("required", ())}
+        assert members or body.keys() & {"$ref", "oneOf"}
+        for member in members:
             assert f"<code>{member}</code>" in sections[name]
 
 

@@ -275,6 +275,7 @@ async def test_a_sweep_rests_alone_for_what_its_page_took_while_folds_are_presse
             monkeypatch.setattr(judging, "judge_programme", judged)
             mine = pressed.deciding(log)
             swept = mine.paces[1] = Pace(lambda: pressed.now)
+            swept.woke(len(people))
             _, decided = await decide(conn, mine, 1, "default")
             assert len(decided) == len(people) + len(others)
             assert set(pressed.rests) == {0}, "who stands behind the page waits for its judging alone"

@@ -4,10 +4,8 @@ from uuid import UUID
 import pytest
 
 from services.core.keys import KeyedHash
-from services.core.rules.wake_keys import NO_ACTIVITY
 from services.projector.decider import batch
 from services.projector.decider.deciding import Deciding
-from services.projector.decider.matters import Waking
 from services.projector.decider.pace import ENOUGH_UNDER_WAY, MOST, PAGE_S, Pace, Portion, keep
 from services.runtime.evaluation.load import Members
 
@@ -120,8 +118,7 @@ class Beside:
             self.waits.append(self.clock.now - self._last)
             self._last = self.clock.now
         judged = [Members((UUID(int=n),), ("",)) for n in range(swept + others)]
-        rows = [Waking(one.learner, 1, NO_ACTIVITY, 1, None, None if n < swept else one.learner, (0, n)) for n, one in enumerate(judged)]
-        batch._measure(self._deciding, 1, judged, batch._swept(self._deciding, 1, rows), seconds)
+        batch._measure(self._deciding, 1, judged, {one.learner for one in judged[:swept]}, seconds)
         if self._pace.may_wake(others=True, under_way=0, pressed=False):
             self.waiting += self._pace.page
             self._pace.woke(self._pace.page)
@@ -142,6 +139,18 @@ def test_each_tenant_that_sweeps_keeps_its_own_pace_and_no_other_does() -> None:
     keep(paces, [1, 3])
     assert paces.keys() == {1, 3}
     assert paces[1] is first
+
+
+def test_rest_that_a_sweep_owes_outlives_it_so_that_many_short_ones_rest_as_a_long_one_does() -> None:
+    clock = Clock()
+    paces = {1: Pace(clock)}
+    paces[1].owe(3)
+    keep(paces, [])
+    keep(paces, [1])
+    assert not paces[1].may_wake(others=False, under_way=0, pressed=True)
+    clock.now += 3
+    keep(paces, [])
+    assert not paces
 
 
 def test_a_sweep_that_has_ended_keeps_its_pace_until_its_last_page_is_judged_by_whomever() -> None:

@@ -110,11 +110,11 @@ async def test_a_process_that_was_frozen_owes_no_rest_for_that_and_one_that_is_t
     assert set(times.rests) <= {0}
 
 
-async def test_a_piece_that_hurries_is_not_held_up_on_its_way_and_whoever_it_was_for_rests_for_it() -> None:
+async def test_a_part_that_hurries_is_not_held_up_on_its_way_and_whoever_it_was_for_rests_for_it() -> None:
     with ExitStack() as stack:
         times = Times(stack, pressed=True)
         times.turn.begin()
-        times.turn.hurry()
+        times.turn.begin_part(hurries=True)
         for _ in range(10):
             times.now += 0.1
             await times.turn.give()
@@ -124,14 +124,28 @@ async def test_a_piece_that_hurries_is_not_held_up_on_its_way_and_whoever_it_was
         await times.turn.end()
         assert sum(times.rests) == pytest.approx(0.25 * 15)
 
-        times.rests.clear()
-        await times.piece(0.1, 0.1)
-        assert max(times.rests) == 0.25, "the next piece does not hurry"
+
+async def test_only_rest_for_the_part_is_handed_over_and_the_next_part_does_not_hurry() -> None:
+    with ExitStack() as stack:
+        times = Times(stack, pressed=True)
+        times.turn.begin()
+        times.now += 0.3
+        times.turn.begin_part(hurries=True)
+        times.now += 0.1
+        assert times.turn.hand_over(1) == pytest.approx(0.1 * 15)
+
+        times.turn.begin_part(hurries=False)
+        times.now += 0.1
+        await times.turn.give()
+        assert times.rests == [0.25]
+        await times.turn.end()
+        assert sum(times.rests) == pytest.approx(0.4 * 15)
 
 
 async def test_while_folds_are_not_pressed_nothing_is_owed_that_could_be_handed_over() -> None:
     with ExitStack() as stack:
         times = Times(stack, pressed=False)
         times.turn.begin()
+        times.turn.begin_part(hurries=True)
         times.now += 0.3
         assert times.turn.hand_over(1) == 0

@@ -4,7 +4,7 @@ A batch is bounded by statements and time: what is judged when they run out is c
 judged alone, in a thread, by a connection that is allowed to take its time.
 """
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -59,9 +59,9 @@ async def decide(conn: Connection, deciding: Deciding, tenant_id: int, tenant: s
         if not alone:
             deciding.apart.take_up(tenant_id, members)
         rows = [Waking(*row) for row in await conn.fetch(_sql.rows, tenant_id, [ifi for one in members for ifi in one.ifis], now, _MOST_ROWS)]
-        swept = _swept(deciding, tenant_id, rows)
-        if swept and not alone:
-            deciding.turn.hurry()
+        swept = {row.ifi for row in rows if row.cause is None}
+        if not alone:
+            deciding.turn.begin_part(hurries=bool(swept) and _awaits(deciding, tenant_id))
         batch = Judging(conn, deciding, tenant_id, tenant, Moment.at(now), alone=bool(alone))
         decided = await batch.judge(members, rows, catalog)
         await under_way.add(conn, tenant_id, decided)
@@ -75,18 +75,19 @@ async def decide(conn: Connection, deciding: Deciding, tenant_id: int, tenant: s
     return len(members), decided
 
 
-def _swept(deciding: Deciding, tenant_id: int, rows: Iterable[Waking]) -> set[UUID]:
-    """Return the IFIs that a sweep woke, while one goes on."""
-    return {row.ifi for row in rows if row.cause is None} if tenant_id in deciding.paces else set()
+def _awaits(deciding: Deciding, tenant_id: int) -> bool:
+    """Return whether a page of a sweep is to be judged that this decider woke: it alone can have the sweep rest for it."""
+    return tenant_id in deciding.paces and deciding.paces[tenant_id].awaits_its_page
 
 
 def _measure(deciding: Deciding, tenant_id: int, judged: Collection[Members], swept: set[UUID], seconds: float) -> None:
-    """Note how long it took to judge so many. What a sweep woke tells of its pace, and the sweep alone rests for it."""
+    """Note how long it took to judge so many. What no statement woke tells of the pace of a sweep, and the sweep rests for its page."""
     deciding.portions[tenant_id].judged(sum(len(one.ifis) for one in judged), seconds)
     if swept and (pace := deciding.paces.get(tenant_id)):
         of_sweep = sum(not swept.isdisjoint(one.ifis) for one in judged)
+        if pace.awaits_its_page:
+            pace.owe(deciding.turn.hand_over(of_sweep / max(1, len(judged))))
         pace.judged(of_sweep, seconds)
-        pace.owe(deciding.turn.hand_over(of_sweep / max(1, len(judged))))
 
 
 async def _take(conn: Connection, deciding: Deciding, tenant_id: int, alone: Sequence[UUID]) -> tuple[list[Members], int]:

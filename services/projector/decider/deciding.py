@@ -30,6 +30,6 @@ class Deciding:
     """IFIs of learners whom this code could not judge, or whom somebody else has in hand, and when they are tried again."""
     apart: Apart = field(default_factory=Apart)
     paces: dict[int, Pace] = field(default_factory=dict)
-    """Those of the sweeps that go on, by tenant."""
+    """Those of the sweeps that go on, or whose last page is not done with, by tenant."""
     portions: dict[int, Portion] = field(default_factory=lambda: defaultdict(lambda: Portion(MOST_IFIS, MOST_IFIS, _USUAL_S)))
     """How many IFIs a batch takes, by tenant: the rules of one may be slow."""

@@ -53,8 +53,14 @@ class Pace:
 
     @property
     def awaits_its_page(self) -> bool:
-        """Whether the page that was woken last is still to be judged, by this decider: another may have done so."""
-        return self._waiting and self._clock() - self._woke < _PATIENCE_S
+        """Whether the page that was woken last is still to be judged, as far as this decider knows: another may have done so."""
+        return self._waiting
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left of it, if there is no sweep: no page that may still be judged here, and no rest that is owed."""
+        now = self._clock()
+        return now >= self._rests_until and not (self._waiting and now - self._woke < _PATIENCE_S)
 
     def may_wake(self, *, others: bool, under_way: int, pressed: bool) -> bool:
         """Return whether to go on now. `others`: somebody else is being decided about; `under_way`: so many decisions are; `pressed`: folds have much to do."""
@@ -84,9 +90,9 @@ class Pace:
 
 
 def keep(paces: dict[int, Pace], tenants: Collection[int]) -> None:
-    """Have a pace for each of these tenants, and else for those alone whose last page is still to be judged."""
+    """Have a pace for each of these tenants, who have sweeps, and else for those alone who are not done with their last one."""
     for tenant_id in paces.keys() - set(tenants):
-        if not paces[tenant_id].awaits_its_page:
+        if paces[tenant_id].is_over:
             del paces[tenant_id]
     for tenant_id in tenants:
         paces.setdefault(tenant_id, Pace())

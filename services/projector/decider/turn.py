@@ -25,40 +25,40 @@ class Turn:
         """`turns` tells how much folds have to do, if any are in this process, and what time it is."""
         self.turns = turns or Turns()
         self._sleep = sleep
-        self._owed = 0.0
-        """Seconds of rest."""
+        self._owed = self._owed_before = 0.0
+        """Seconds of rest, now and when the part began."""
         self._stopping = self._hurries = False
         self._rested = 0.0
         self._begun = self._since = self.turns.clock()
 
     def begin(self) -> None:
         """Note that a piece of work begins."""
-        self._rested, self._hurries = 0.0, False
+        self._rested = 0.0
         self._begun = self._since = self.turns.clock()
 
-    def hurry(self) -> None:
-        """Have this piece of work not rest on its way: others wait behind it."""
-        self._hurries = True
+    def begin_part(self, *, hurries: bool) -> None:
+        """Note that a part of the piece begins. One that `hurries` does not rest on its way: others wait behind it."""
+        self._count()
+        self._hurries, self._owed_before = hurries, self._owed
 
     async def give(self) -> None:
         """Let others go on, if this went on long enough."""
         now = self.turns.clock()
         if now - self._since > _TURN_S:
-            self._count(now)
+            self._count()
             held_up = now - self._begun > _SMALL_S and not self._hurries
             await self._rest(min(_LONGEST_S, _ON_ITS_WAY_S - self._rested) if held_up else 0)
 
     def hand_over(self, share: float) -> float:
-        """Owe this share of the rest for what was worked no more, and return how many seconds that is: who caused the work is to rest for it."""
-        self._count(self.turns.clock())
-        self._since = self.turns.clock()
-        handed = self._owed * share
+        """Owe this share of the rest for the part no more, and return how many seconds that is: who caused the work is to rest for it."""
+        self._count()
+        handed = max(0.0, self._owed - self._owed_before) * share
         self._owed -= handed
         return handed
 
     async def end(self) -> None:
         """Let others have what is theirs of the time that the piece took: many small pieces take as much from them as a large one."""
-        self._count(self.turns.clock())
+        self._count()
         while self._owed and self._is_held:
             await self._rest(_AT_ONCE_S)
         self._owed = 0.0
@@ -71,9 +71,11 @@ class Turn:
     def _is_held(self) -> bool:
         return self.turns.pressure > 0 and not self._stopping
 
-    def _count(self, now: float) -> None:
+    def _count(self) -> None:
         """Owe rest for what was worked since the last, by how hard folds are pressed; if they are not, nothing at all."""
+        now = self.turns.clock()
         self._owed = self._owed + min(now - self._since, _MOST_S) * _RESTS * self.turns.pressure**2 if self._is_held else 0.0
+        self._since = now
 
     async def _rest(self, most: float) -> None:
         seconds = min(self._owed, most)
