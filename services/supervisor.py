@@ -38,6 +38,7 @@ PATIENCE_S = 10.0
 LOG_PATIENCE_S = 10.0
 """How long a log that does not answer keeps a start back."""
 WEB_GRACE_S, PROJECTOR_GRACE_S = 10.0, 8.0
+_SILENT = "no web process answers; it waits for the log or for Postgres"
 Prepared = Callable[[Settings, str], Awaitable[None]]
 _log = structlog.get_logger()
 
@@ -51,13 +52,18 @@ class System:
     dsn: str
 
     async def ready(self, waiting: Callable[[str], None]) -> None:
-        """Wait until every partition is owned and folded to the end seen at the start; `waiting` is told now and then why it is not ready yet."""
+        """Wait until every partition is owned and folded to the end seen at the start; `waiting` is told now and then why it is not ready yet.
+
+        Raises WrongLog and Halted where the log, that may not have answered at the start, turns out not to be ours, or to refuse us.
+        """
         loop = asyncio.get_running_loop()
         tell_at = loop.time() + PATIENCE_S
         async with httpx.AsyncClient(base_url=self.address, timeout=5, trust_env=False) as client:
             while (reason := await _unready(client)) is not None:
                 if loop.time() > tell_at:
                     waiting(reason)
+                    if reason == _SILENT:
+                        await _check_log(self.settings, self.dsn)
                     tell_at = loop.time() + PATIENCE_S
                 await asyncio.sleep(0.05)
 
@@ -202,7 +208,7 @@ async def _unready(client: httpx.AsyncClient) -> str | None:
     try:
         answer = await client.get("/healthz/ready")
     except httpx.TransportError:
-        return "no web process answers; it waits for the log or for Postgres"
+        return _SILENT
     return None if answer.status_code == httpx.codes.OK else str(answer.json().get("detail"))
 
 

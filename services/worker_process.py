@@ -6,8 +6,11 @@ import argparse
 import logging
 import os
 import socket
+import sys
 import threading
 from uuid import UUID
+
+import structlog
 
 
 def main() -> None:
@@ -24,6 +27,7 @@ def main() -> None:
 
 def _play(role: str, listener: int, owner: UUID) -> None:
     from services import serve  # noqa: PLC0415 - the lifeline is watched before anything that takes time
+    from services.runtime.log import WrongLog  # noqa: PLC0415 - as above
     from services.runtime.settings import Settings  # noqa: PLC0415 - as above
     from services.runtime.telemetry import configure_logging  # noqa: PLC0415 - as above
 
@@ -31,12 +35,16 @@ def _play(role: str, listener: int, owner: UUID) -> None:
     settings = Settings()
     assert settings.database_url is not None, "the parent names the database"
     dsn = settings.database_url.get_secret_value()
-    if role == "projector":
-        serve.until_signalled(lambda stop: serve.projector(settings, dsn, owner, stop))
-        return
-    from services.web import create_app  # noqa: PLC0415 - a projector needs nothing of it
+    try:
+        if role == "projector":
+            serve.until_signalled(lambda stop: serve.projector(settings, dsn, owner, stop))
+            return
+        from services.web import create_app  # noqa: PLC0415 - a projector needs nothing of it
 
-    serve.until_signalled(lambda stop: serve.web(settings, dsn, socket.socket(fileno=listener), create_app, stop))
+        serve.until_signalled(lambda stop: serve.web(settings, dsn, socket.socket(fileno=listener), create_app, stop))
+    except WrongLog as wrong:
+        structlog.get_logger().error("the log cannot be used", error=str(wrong))
+        sys.exit(1)
 
 
 def _end_with_parent(lifeline: int) -> None:

@@ -13,7 +13,8 @@ _HEAD = """# Benchmarks
 
 Made by `make bench` from `tests/bench/results.json`. Every goal is a ratio against a limit measured in the same run, for wall clocks of different machines
 and hours cannot be compared: both sides take turns over several rounds, and the median of the rounds' ratios counts. A round in which the limit itself moved
-more than twofold from its median is left out. At soak size a whole system is sustained in one round of five minutes. The statements are synthetic, about 2 KB each, with context, results and five related activities.
+more than twofold from its median is left out. At soak size a whole system is sustained in one round of five minutes.
+The statements are synthetic, about 2 KB each, with context, results and five related activities.
 "good" is what the design aims at; "must" is what a release is held to.
 """
 _SYSTEMS = """## Whole systems

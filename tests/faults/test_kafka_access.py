@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
+from services import supervisor
 from services.core.errors import LogUnavailable
 from services.runtime.log.kafka_brokers import AccessRefused, Brokers
 from services.runtime.log.kafka_client import KafkaClient
@@ -104,6 +105,25 @@ def test_up_ends_with_one_sentence_where_brokers_refuse_it_and_runs_where_they_d
         right.destroy()
 
 
+async def test_a_start_ends_when_brokers_that_were_away_come_back_and_refuse_it(
+    guarded: GuardedKafka, database: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "PATIENCE_S", 0.1)
+    reasons: list[str] = []
+    starting = supervisor.System(asked(guarded, kafka_password="wrong"), "http://127.0.0.1:9", database)
+    async with asyncio.timeout(AT_ONCE_S):
+        with pytest.raises(AccessRefused, match="does not take TESTAMUR_KAFKA_USER"):
+            await starting.ready(reasons.append)
+    assert reasons == ["no web process answers; it waits for the log or for Postgres"]
+
+
+def test_more_copies_than_there_are_brokers_are_refused_with_the_name_of_the_setting(guarded: GuardedKafka, tmp_path: Path) -> None:
+    given = {"TESTAMUR_KAFKA_SECURITY": "SASL_SSL", "TESTAMUR_KAFKA_CA": str(guarded.ca), "TESTAMUR_KAFKA_USER": USER, "TESTAMUR_KAFKA_PASSWORD": PASSWORD}
+    starting = System(tmp_path / "data", kafka=guarded.asking, settings={**given, "TESTAMUR_KAFKA_TOPIC": f"log-{uuid4()}", "TESTAMUR_KAFKA_REPLICATION": "3"})
+    ended = starting.command("up", "--port", "0", timeout_s=30)
+    assert (ended.returncode, ended.stderr.count("TESTAMUR_KAFKA_REPLICATION says how many."), "Traceback" in ended.stderr) == (1, 1, False), ended.stderr
+
+
 async def test_brokers_that_nobody_vouches_for_are_not_given_a_password(guarded: GuardedKafka, database: str, tmp_path: Path) -> None:
     (tmp_path / "other.pem").write_bytes(Signer("another authority", authority=True).pem)
 
@@ -197,11 +217,20 @@ async def test_whoever_shows_no_certificate_or_one_that_nobody_vouches_for_is_to
     (tmp_path / "other.pem").write_bytes(Signer("client").pem_with_key)
 
     for certificate in (None, tmp_path / "other.pem"):
-        assert "wants another certificate of ours" in str(await unreached(shown(guarded, kafka_certificate=certificate), AccessRefused))
+        assert "wants a certificate of ours that it trusts" in str(await unreached(shown(guarded, kafka_certificate=certificate), AccessRefused))
 
 
 async def test_whoever_does_not_speak_as_the_brokers_do_hangs_nowhere(guarded: GuardedKafka) -> None:
-    await unreached(Settings(kafka=guarded.asking), LogUnavailable)
+    hint = "one that hangs up at once may speak another protocol than TESTAMUR_KAFKA_SECURITY says"
+    for settings in (
+        Settings(kafka=guarded.asking), asked(guarded, kafka_security="SASL_PLAINTEXT", kafka_ca=None),
+        _settings(guarded, {"kafka": guarded.asking, "kafka_security": "SSL"}),
+        asked(guarded, kafka=guarded.bootstrap),
+    ):
+        said = str(await unreached(settings, LogUnavailable))
+        assert hint in said
+        assert ": (" not in said, "a reason is never empty"
+    assert hint not in str(await unreached(asked(guarded, kafka="127.0.0.1:9"), LogUnavailable)), "nobody is there"
     assert "takes no passwords" in str(await unreached(asked(guarded, kafka=guarded.mutual, kafka_certificate=guarded.client), AccessRefused))
 
 

@@ -61,7 +61,7 @@ def _tls(settings: Settings) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=settings.kafka_ca)
     except (OSError, ssl.SSLError) as error:
-        raise AccessRefused(f"TESTAMUR_KAFKA_CA cannot be used: {settings.kafka_ca} is no PEM file of certificates ({error}).") from error
+        raise AccessRefused(f"TESTAMUR_KAFKA_CA cannot be used: {settings.kafka_ca} cannot be read as a PEM file of certificates ({error}).") from error
     if settings.kafka_certificate is not None:
         key = settings.kafka_certificate_key or settings.kafka_certificate
         try:
@@ -98,7 +98,7 @@ def _why(error: BaseException | None) -> str | None:
             return f"has a certificate that is not trusted: {error.verify_message.rstrip('.')}.{hint}"
         case ssl.SSLError() if any(each in (error.reason or "") for each in _OF_OUR_CERTIFICATE):
             ciphers = ", or no cipher suits both" if "HANDSHAKE" in (error.reason or "") else ""
-            return f"wants another certificate of ours, that of TESTAMUR_KAFKA_CERTIFICATE{ciphers} ({error.reason})."
+            return f"wants a certificate of ours that it trusts: TESTAMUR_KAFKA_CERTIFICATE{ciphers} ({error.reason})."
     return None
 
 

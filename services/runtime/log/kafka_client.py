@@ -5,6 +5,7 @@ stale, get stuck or jump (`auto_offset_reset`).
 """
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +26,7 @@ CALL_TIMEOUT_S = 3.0
 _LONGEST_CALL_S = 30.0
 _IDLE_S = 60
 _REFRESH_PAUSE_S = 0.1
+_HINT = "one that hangs up at once may speak another protocol than TESTAMUR_KAFKA_SECURITY says"
 
 log = structlog.get_logger(__name__)
 # aiokafka reports each attempt that fails, many a second while a broker is away. What matters of it we report ourselves, once.
@@ -123,7 +125,8 @@ class KafkaClient:
             await asyncio.gather(*asked, return_exceptions=True)
         if errors and all(isinstance(error, Refusal) for error in errors):
             raise AccessRefused(str(errors[0]))
-        raise LogUnavailable(f"no broker of {len(addresses)} answers: {'; '.join(dict.fromkeys(map(str, errors)))}")
+        hint = "" if all(_is_away(error) for error in errors) else f" ({_HINT})"
+        raise LogUnavailable(f"no broker of {len(addresses)} answers: {'; '.join(dict.fromkeys(map(str, errors)))}{hint}")
 
     async def _ask(self, address: tuple[str, int], request: Any, wait_s: float) -> Any:
         try:
@@ -145,7 +148,7 @@ class KafkaClient:
                 raise found from error
             if isinstance(error, KafkaError):
                 raise
-            raise KafkaConnectionError(f"{address[0]}:{address[1]}: {error}") from error
+            raise KafkaConnectionError(f"{address[0]}:{address[1]}: {str(error) or repr(error)}") from error
         return answer
 
     async def _connection(self, address: tuple[str, int]) -> AIOKafkaConnection:
@@ -156,3 +159,8 @@ class KafkaClient:
                 return connection
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             return await create_conn(*address, **self._access, client_id="testamur", request_timeout_ms=int(_LONGEST_CALL_S * 1000), max_idle_ms=_IDLE_S * 1000)
+
+
+def _is_away(error: KafkaError) -> bool:
+    """Return whether nobody was there, or nobody said anything: what a broker does that is stopped or far away."""
+    return isinstance(error, RequestTimedOutError) or isinstance(error.__cause__, ConnectionRefusedError | socket.gaierror)

@@ -95,7 +95,7 @@ async def open_kafka_log(settings: Settings, dsn: str) -> KafkaLog:
             if (found := refused(error)) is not None:
                 raise found from error
             if asyncio.get_running_loop().time() + _PAUSE_S >= deadline:
-                raise LogUnavailable(f"the log on {settings.kafka} cannot be opened: {error!r}") from error
+                raise LogUnavailable(f"the log on {settings.kafka} cannot be opened: {str(error) or repr(error)}") from error
             log.log(logging.INFO if told else logging.WARNING, "log cannot be opened yet", kafka=settings.kafka, error=str(error))
             told = True
             await asyncio.sleep(_PAUSE_S)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import aiokafka.errors as kafka_errors
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
+from aiokafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from services.core.errors import LogUnavailable
@@ -91,7 +91,8 @@ class TopicAdmin:
                 if (found := refused(error())) is not None:
                     raise found
                 if not error.retriable:
-                    raise TopicError(f"The topic {self._topic} cannot be made: {' '.join(filter(None, reason)) or error.description}")
+                    hint = " TESTAMUR_KAFKA_REPLICATION says how many." if error is InvalidReplicationFactorError else ""
+                    raise TopicError(f"The topic {self._topic} cannot be made: {' '.join(filter(None, reason)) or error.description}{hint}")
                 raise error
 
     async def config(self) -> dict[str, str]:
