@@ -39,10 +39,11 @@ SWEPT = "decision after its statement, while all are swept"
 HALF = "decision after its statement, at half the sustained rate"
 AT_LEAST = {"statements a second, with": ("ratio", 0.80), "statements a second, sharing": ("ratio", 0.80)}
 AT_MOST = {
-    "preview": ("seconds", 60.0), HALF: ("p99_ms", 250.0), SWEPT: ("decided_most_ms", 1000.0), "expiries at one instant": ("last_late_s", 30.0),
+    "preview": ("seconds", 60.0), HALF: ("decided_p99_ms", 250.0), SWEPT: ("decided_most_ms", 1000.0), "expiries at one instant": ("last_late_s", 30.0),
     "expiries one by one, when idle": ("last_late_s", 5.0),
 }
-"""What is promised: which figure of a measurement must be how much."""
+"""What is promised: which figure of a measurement must be how much. A promise about decisions is held to when they are made; p50, p99 and most say when
+they can be read as events, which takes an append, a fold and a poll more."""
 IRI = "https://programmes.example.org/"
 VERB = "http://adlnet.gov/expapi/verbs/"
 _AT_REST = """select (select min(last_stored) from testamur.projection_cursor where name = 'learners') >= $1
@@ -165,7 +166,8 @@ class Decisions:
             delays = await hearing.delays(sent)
         decided, took = sorted(each.decided for each in delays), sorted(each.heard for each in delays)
         self._note(name, {
-            "decided_p50_ms": decided[len(decided) // 2] * 1e3, "decided_most_ms": decided[-1] * 1e3,
+            "decided_p50_ms": decided[len(decided) // 2] * 1e3, "decided_p99_ms": decided[int(len(decided) * 0.99)] * 1e3,
+            "decided_most_ms": decided[-1] * 1e3,
             "p50_ms": took[len(took) // 2] * 1e3, "p99_ms": took[int(len(took) * 0.99)] * 1e3, "most_ms": took[-1] * 1e3, "decisions": len(took),
             "statement_visible_p50_ms": statistics.median(visible) * 1e3})
         return len(took)
