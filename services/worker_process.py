@@ -10,8 +10,6 @@ import sys
 import threading
 from uuid import UUID
 
-import structlog
-
 
 def main() -> None:
     """Play one role until told to stop."""
@@ -26,7 +24,9 @@ def main() -> None:
 
 
 def _play(role: str, listener: int, owner: UUID) -> None:
-    from services import serve  # noqa: PLC0415 - the lifeline is watched before anything that takes time
+    import structlog  # noqa: PLC0415 - the lifeline is watched before anything that takes time
+
+    from services import serve  # noqa: PLC0415 - as above
     from services.runtime.log import WrongLog  # noqa: PLC0415 - as above
     from services.runtime.settings import Settings  # noqa: PLC0415 - as above
     from services.runtime.telemetry import configure_logging  # noqa: PLC0415 - as above
